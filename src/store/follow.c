@@ -1,0 +1,111 @@
+/* A follower is a read-only connection and a position. It remembers where it stopped, so that the next batch starts there
+ * and not with a search. */
+#include "follow.h"
+
+#include "journal.h"
+#include "queries.h"
+#include "requests.h"
+
+#include <inttypes.h>
+
+struct store_follower {
+    struct db   db;         /* the thread's that opened it */
+    struct self own;
+    int64_t     last_seq;   /* where own op last_seq stands is last_pos: the next scan starts there */
+    int64_t     last_pos;
+};
+
+enum tb_code
+store_follow(struct store *s, struct store_follower **out, struct tb_err *e)
+{
+    struct store_follower *f = TB_NEW(struct store_follower);
+
+    if (store_open_read_only(s, &f->db, e) != TB_OK) {
+        tb_free(f);
+        return tb_wrap(e, "follower");
+    }
+    *out = f;
+    return TB_OK;
+}
+
+void
+store_unfollow(struct store_follower **f)
+{
+    if (*f == NULL)
+        return;
+    db_close(&(*f)->db);
+    tb_free(*f);
+    *f = NULL;
+}
+
+enum tb_code
+store_follow_identity(struct store_follower *f, struct store_identity *out, struct tb_err *e)
+{
+    if (journal_read_self(&f->db, &f->own, e) != TB_OK)
+        return e->code;
+    *out = (struct store_identity){ .epoch = f->own.epoch, .node = f->own.node, .own_seq = f->own.seq,
+                                    .pushed_seq = f->own.pushed_seq };
+    memcpy(out->journal_uuid, f->own.uuid, sizeof out->journal_uuid);
+    memcpy(out->centre_uuid, f->own.centre_uuid, sizeof out->centre_uuid);
+    memcpy(out->own_chain, f->own.chain.bytes, sizeof out->own_chain);
+    return TB_OK;
+}
+
+/* The position to scan from for own ops after seq: where the last call stopped, or the op's own place. */
+static enum tb_code
+find_start(struct store_follower *f, int64_t after, int64_t *pos, struct tb_err *e)
+{
+    bool found = false;
+
+    *pos = 0;
+    if (after == 0)
+        return TB_OK;
+    if (after == f->last_seq) {
+        *pos = f->last_pos;
+        return TB_OK;
+    }
+    /* Every own op took a position of its own, so op seq cannot stand before position seq. */
+    return db_int(&f->db, Q_POS_OF_OWN, ARGS(I(f->own.node), I(after), I(after)), pos, &found, e);
+}
+
+static enum tb_code
+hand_out(struct store_follower *f, sqlite3_stmt *st, int64_t after, void (*each)(void *ctx, const struct store_entry *),
+         void *ctx, size_t *bytes, struct tb_err *e)
+{
+    struct store_entry entry = {
+        .pos = db_col_int(st, 0), .node = (uint32_t)db_col_int(st, 1), .seq = db_col_int(st, 2), .at = db_col_int(st, 3),
+        .kind = (int)db_col_int(st, 4), .version = (int)db_col_int(st, 5), .body = db_col_text(st, 6),
+    };
+    tb_str chain = db_col_text(st, 7);
+
+    if (entry.seq != after + 1 || chain.n != sizeof entry.chain)
+        return tb_fail(e, TB_EINTERNAL, NULL, "after own seq %" PRId64 " comes %" PRId64, after, entry.seq);
+    memcpy(entry.chain, chain.p, sizeof entry.chain);
+    *bytes += entry.body.n;
+    each(ctx, &entry);
+    f->last_seq = entry.seq;
+    f->last_pos = entry.pos;
+    return TB_OK;
+}
+
+enum tb_code
+store_follow_own(struct store_follower *f, int64_t after, size_t max, size_t max_bytes,
+                 void (*each)(void *ctx, const struct store_entry *), void *ctx, size_t *n, struct tb_err *e)
+{
+    int64_t pos;
+    size_t  bytes = 0;
+
+    *n = 0;
+    if (journal_read_self(&f->db, &f->own, e) != TB_OK || find_start(f, after, &pos, e) != TB_OK)
+        return e->code;
+    sqlite3_stmt *st = db_query(&f->db, Q_OWN_AFTER, ARGS(I(pos), I(f->own.node), I((int64_t)max)), e);
+    while (db_next(&f->db, st, e)) {
+        if ((bytes >= max_bytes && *n > 0) || hand_out(f, st, after, each, ctx, &bytes, e) != TB_OK) {
+            db_done(st);
+            break;
+        }
+        after++;
+        ++*n;
+    }
+    return e->code;
+}

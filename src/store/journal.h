@@ -1,0 +1,49 @@
+#pragma once
+/* Appending: an op gets its place (node, seq, hlc, chain, pos), is applied and stored, in the transaction under way.
+ * Threads: the writer, which owns struct journal. */
+#include "base/clock.h"
+#include "store/chain.h"
+#include "store/db.h"
+#include "store/feed.h"
+
+enum { UUID_SIZE = 37 };                /* text with its NUL */
+
+struct self {                           /* the row of that name: who we are and how far we have come */
+    char         uuid[UUID_SIZE], centre_uuid[UUID_SIZE];
+    uint32_t     epoch, node;
+    int64_t      seq, hlc;
+    struct chain chain;
+    int64_t      users, rooms, members, messages;   /* ids given */
+    int64_t      pushed_seq;
+    int64_t      head_pos;              /* newest position */
+};
+
+struct journal {
+    struct db              db;          /* the only connection that changes rows */
+    const struct tb_clock *clock;
+    struct self            self;        /* what the transaction under way would commit */
+    struct tb_buf          body;        /* scratch */
+    struct store_batch    *batch;       /* what the transaction under way tells the feed; NULL without one */
+    size_t                 events_cap;
+};
+
+/* Reads self, or makes a new identity in an empty journal; then checks the last ops against their chain. */
+enum tb_code journal_load(struct journal *j, struct tb_err *e) TB_MUST_CHECK;
+
+/* Reads the row self alone; for readers. */
+enum tb_code journal_read_self(struct db *d, struct self *out, struct tb_err *e) TB_MUST_CHECK;
+
+/* A new id of a kind, its counter being a member of self: node << 41 | counter. */
+int64_t journal_new_id(struct journal *j, int64_t *counter);
+
+/* The next op: kind, version, node and at are set, the rest is the caller's to fill. Later writes of it come after. */
+struct op journal_begin(struct journal *j, enum op_kind kind);
+
+/* Stores and applies it; op->seq and op->pos are set. Failing, the caller rolls back and restores self. */
+enum tb_code journal_append(struct journal *j, struct op *op, struct tb_err *e) TB_MUST_CHECK;
+
+/* Adds an appended op to the batch for the feed, as a copy. Names: see struct store_event. */
+void journal_announce(struct journal *j, const struct op *op, tb_str username, tb_str email);
+
+/* Writes self's row; before COMMIT. */
+enum tb_code journal_save_self(struct journal *j, struct tb_err *e) TB_MUST_CHECK;

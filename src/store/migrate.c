@@ -1,0 +1,70 @@
+/* Bodies of migrate.h. A step and its number are committed together, so a crash leaves a whole number of steps. */
+#include "migrate.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+int
+store_schema_version(void)
+{
+    int last = 0;
+    for (const struct tb_migration *m = store_migrations; m->number != 0; m++)
+        last = m->number;
+    return last;
+}
+
+static enum tb_code
+pragma_int(struct db *d, const char *name, int *out, struct tb_err *e)
+{
+    char          text[64];
+    sqlite3_stmt *st = NULL;
+
+    snprintf(text, sizeof text, "PRAGMA %s", name);
+    if (sqlite3_prepare_v2(d->sql, text, -1, &st, NULL) != SQLITE_OK || sqlite3_step(st) != SQLITE_ROW) {
+        db_fail(d, e, text);
+        sqlite3_finalize(st);
+        return e->code;
+    }
+    *out = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    return TB_OK;
+}
+
+static enum tb_code
+step_to(struct db *d, const struct tb_migration *m, struct tb_err *e)
+{
+    char after[96];
+
+    snprintf(after, sizeof after, "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", STORE_APPLICATION_ID,
+             m->number);
+    if (db_exec(d, "BEGIN EXCLUSIVE", e) != TB_OK || db_exec(d, m->sql, e) != TB_OK || db_exec(d, after, e) != TB_OK) {
+        struct tb_err ignored = { 0 };
+        if (db_in_transaction(d))
+            TB_TRY(db_exec(d, "ROLLBACK", &ignored));
+        return tb_wrap(e, "migration %s", m->name);
+    }
+    return TB_OK;
+}
+
+enum tb_code
+store_migrate(struct db *d, const struct tb_migration *steps, struct tb_err *e)
+{
+    int version = 0, application = 0, last = 0;
+
+    if (pragma_int(d, "user_version", &version, e) != TB_OK || pragma_int(d, "application_id", &application, e) != TB_OK)
+        return e->code;
+    if (version != 0 && application != STORE_APPLICATION_ID)
+        return tb_fail(e, TB_EIO, NULL, "this is another program's database (application_id %d)", application);
+    for (const struct tb_migration *m = steps; m->number != 0; m++) {
+        last = m->number;
+        if (m->number > version && step_to(d, m, e) != TB_OK)
+            return e->code;
+        if (m->number > version && version > 0)
+            log_info("store.migrated", "to=%s", m->name);
+    }
+    if (version > last)
+        return tb_fail(e, TB_EIO, NULL, "the journal has schema %d, this program knows up to %d: use a newer tombolo",
+                       version, last);
+    return TB_OK;
+}

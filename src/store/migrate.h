@@ -1,0 +1,14 @@
+#pragma once
+/* The journal's schema: numbered steps (schema/sqlite), the last one done is PRAGMA user_version. Threads: at open. */
+#include "base/migration.h"
+#include "store/db.h"
+
+enum { STORE_APPLICATION_ID = 0x746d626f };     /* "tmbo": PRAGMA application_id of our files */
+
+extern const struct tb_migration store_migrations[];
+
+int store_schema_version(void);                 /* the newest that this program knows */
+
+/* Brings the file to the program's schema, each step in a transaction. TB_EIO: another program's file, or a newer schema. */
+enum tb_code store_migrate(struct db *d, const struct tb_migration *steps, struct tb_err *e) TB_MUST_CHECK;
+

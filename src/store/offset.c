@@ -1,0 +1,65 @@
+/* Offsets of the journal; see requests.h. A position alone would also fit another journal, or one that was set back. */
+#include "requests.h"
+
+#include "queries.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+
+void
+offset_write(char out[STORE_OFFSET_SIZE], int64_t pos, const uint8_t *chain)
+{
+    int n = snprintf(out, STORE_OFFSET_SIZE, "%" PRId64 "-", pos);
+    sodium_bin2hex(out + n, STORE_OFFSET_SIZE - (size_t)n, chain, STORE_TAG_SIZE);
+}
+
+void
+store_event_offset(const struct store_event *event, char out[STORE_OFFSET_SIZE])
+{
+    offset_write(out, event->op.pos, event->tag);
+}
+
+enum tb_code
+offset_at(struct db *d, const struct self *own, int64_t pos, char out[STORE_OFFSET_SIZE], int64_t *at, struct tb_err *e)
+{
+    sqlite3_stmt *st = db_query(d, Q_CHAIN_AT, ARGS(I(pos)), e);
+
+    *at = 0;
+    if (db_next(d, st, e)) {
+        offset_write(out, pos, (const uint8_t *)db_col_text(st, 0).p);
+        *at = db_col_int(st, 1);
+        db_done(st);
+        return TB_OK;
+    }
+    if (e->code != TB_OK || pos != 0)
+        return e->code != TB_OK ? e->code : tb_fail(e, TB_EINPUT, NULL, "position %" PRId64 " is not here", pos);
+    struct chain start = chain_start(tb_str_of(own->uuid));
+    offset_write(out, 0, start.bytes);
+    return TB_OK;
+}
+
+enum tb_code
+offset_of_head(struct db *d, const struct self *own, char out[STORE_OFFSET_SIZE], int64_t *pos, struct tb_err *e)
+{
+    int64_t at;
+
+    *pos = own->head_pos;
+    return offset_at(d, own, own->head_pos, out, &at, e);
+}
+
+enum tb_code
+offset_read(struct db *d, const struct self *own, tb_str text, int64_t *pos, int64_t *at, struct tb_err *e)
+{
+    char        expected[STORE_OFFSET_SIZE] = "";
+    const char *dash = text.n > 0 ? memchr(text.p, '-', text.n) : NULL;
+    uint64_t    v = 0;
+
+    if (dash != NULL && tb_str_to_uint((tb_str){ .p = text.p, .n = (size_t)(dash - text.p) }, INT64_MAX, &v) &&
+        offset_at(d, own, (int64_t)v, expected, at, e) != TB_OK && e->code != TB_EINPUT)
+        return e->code;
+    if (expected[0] == '\0' || !tb_str_eq(text, tb_str_of(expected)))
+        return tb_fail(e, TB_EINPUT, "Invalid since", "no offset of this journal");
+    *pos = (int64_t)v;
+    return TB_OK;
+}

@@ -1,0 +1,130 @@
+#pragma once
+/* All SQL of the store, by number. A connection prepares what it uses. ?1.. are bound in order. */
+
+#define STORE_QUERIES(X)                                                                                               \
+    X(Q_BEGIN, "BEGIN IMMEDIATE")                                                                                      \
+    X(Q_BEGIN_READ, "BEGIN")                                                                                           \
+    X(Q_COMMIT, "COMMIT")                                                                                              \
+    X(Q_ROLLBACK, "ROLLBACK")                                                                                          \
+    X(Q_SAVE, "SAVEPOINT op")                                                                                          \
+    X(Q_RELEASE, "RELEASE op")                                                                                         \
+    X(Q_UNDO, "ROLLBACK TO op")                                                                                        \
+    /* self and journal */                                                                                             \
+    X(Q_SELF, "SELECT uuid, epoch, node, seq, hlc, chain, users, rooms, members, messages, pushed_seq, centre_uuid,"   \
+              " (SELECT COALESCE(MAX(pos), 0) FROM journal) FROM self")                                                \
+    X(Q_NEW_SELF, "INSERT INTO self (one, uuid, epoch, node, seq, hlc, chain, users, rooms, members, messages)"        \
+                  " VALUES (1, ?1, 1, 0, 0, 0, ?2, 0, 0, 0, 0)")                                                       \
+    X(Q_SAVE_SELF, "UPDATE self SET seq = ?1, hlc = ?2, chain = ?3, users = ?4, rooms = ?5, members = ?6, messages = ?7")\
+    X(Q_APPEND, "INSERT INTO journal (node, seq, at, kind, version, room_id, user_id, body, chain)"                    \
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                                        \
+    X(Q_APPEND_ALSO, "INSERT OR IGNORE INTO journal_also (room_id, pos) VALUES (?1, ?2)")                              \
+    X(Q_HEAD, "SELECT pos, chain FROM journal ORDER BY pos DESC LIMIT 1")                                              \
+    X(Q_CHAIN_AT, "SELECT chain, at FROM journal WHERE pos = ?1")                                                      \
+    X(Q_CATCH_UP, "SELECT pos, node, seq, at, kind, version, body, chain FROM journal WHERE pos IN ("                  \
+                  "SELECT j.pos FROM member_span s JOIN journal j ON j.room_id = s.room_id"                            \
+                  " AND j.pos > max(?2, s.from_pos - 1) AND j.pos <= min(?3, s.to_pos)"                                \
+                  " WHERE s.user_id = ?1 AND s.to_pos > ?2"                                                            \
+                  " UNION SELECT a.pos FROM member_span s JOIN journal_also a ON a.room_id = s.room_id"                \
+                  " AND a.pos > max(?2, s.from_pos - 1) AND a.pos <= min(?3, s.to_pos)"                                \
+                  " WHERE s.user_id = ?1 AND s.to_pos > ?2) ORDER BY pos LIMIT ?4")                                    \
+    X(Q_SPANS, "SELECT room_id, from_pos, to_pos FROM member_span WHERE user_id = ?1 AND to_pos > ?2"                  \
+               " ORDER BY room_id, from_pos")                                                                          \
+    X(Q_TAIL, "SELECT pos, node, seq, at, kind, version, body, chain, room_id, user_id FROM journal"                   \
+              " WHERE pos > ?1 ORDER BY pos")                                                                           \
+    X(Q_OWN_AFTER, "SELECT pos, node, seq, at, kind, version, body, chain FROM journal"                                \
+                   " WHERE pos > ?1 AND node = ?2 ORDER BY pos LIMIT ?3")                                              \
+    X(Q_FLOOR, "SELECT floor_seq, floor_chain FROM origin WHERE node = ?1")                                            \
+    X(Q_POS_OF_OWN, "SELECT pos FROM journal WHERE node = ?1 AND seq = ?2 AND pos >= ?3 ORDER BY pos LIMIT 1")         \
+    /* the centre */                                                                                                   \
+    X(Q_ADD_PUSHED, "INSERT OR IGNORE INTO pushed (seq, at) VALUES (?1, ?2)")                                          \
+    X(Q_SET_PUSHED, "UPDATE self SET pushed_seq = max(pushed_seq, ?1), centre_uuid = ?2")                              \
+    X(Q_PUSHED_AT, "SELECT at FROM pushed WHERE seq >= ?1 ORDER BY seq LIMIT 1")                                       \
+    /* users; one with hlc 0 has only been heard of */                                                                 \
+    X(Q_STUB_USER, "INSERT OR IGNORE INTO user (id, hlc, created_at, email, email_key, email_stamp, email_node,"       \
+                   " username, username_stamp, username_node, password, password_stamp, password_node)"                \
+                   " VALUES (?1, 0, 0, '', '', 0, 0, '', 0, 0, '', 0, 0)")                                             \
+    X(Q_REGISTER, "UPDATE user SET hlc = ?2, created_at = ?3 WHERE id = ?1")                                           \
+    X(Q_SET_EMAIL, "UPDATE user SET email = ?2, email_key = ?3, email_stamp = ?4, email_node = ?5, email_parked = 0"   \
+                   " WHERE id = ?1 AND (?4, ?5) > (email_stamp, email_node)")                                          \
+    X(Q_PARK_EMAIL, "UPDATE user SET email_parked = 1 WHERE id = ?1 AND email_key = ?2 AND email_stamp < ?3")          \
+    X(Q_SET_USERNAME, "UPDATE user SET username = ?2, username_stamp = ?3, username_node = ?4"                         \
+                      " WHERE id = ?1 AND (?3, ?4) > (username_stamp, username_node)")                                 \
+    X(Q_SET_PASSWORD, "UPDATE user SET password = ?2, password_stamp = ?3, password_node = ?4"                         \
+                      " WHERE id = ?1 AND (?3, ?4) > (password_stamp, password_node)")                                 \
+    X(Q_SEEN, "UPDATE user SET last_seen = max(last_seen, ?2) WHERE id = ?1")                                          \
+    X(Q_USER, "SELECT id, created_at, last_seen, email, username, password, max(email_stamp, username_stamp),"         \
+              " password_stamp FROM user WHERE id = ?1 AND hlc > 0")                                                   \
+    X(Q_SENDER, "SELECT username, email FROM user WHERE id = ?1 AND hlc > 0")                                          \
+    X(Q_LOGIN, "SELECT id, email_parked FROM user"                                                                     \
+               " WHERE email_key = ?1 AND hlc > 0 ORDER BY email_parked, email_stamp, id LIMIT 1")                     \
+    X(Q_EMAIL_OWNER, "SELECT id FROM user WHERE email_key = ?1 AND email_parked = 0 AND hlc > 0"                       \
+                     " ORDER BY email_stamp, id LIMIT 1")                                                              \
+    /* rooms and members */                                                                                            \
+    X(Q_ADD_ROOM, "INSERT OR IGNORE INTO room (id, hlc, name, is_private, created_by, created_at)"                     \
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                                  \
+    X(Q_ROOM_PRIVATE, "SELECT is_private FROM room WHERE id = ?1")                                                     \
+    X(Q_COUNT_MEMBER, "INSERT INTO room_count (room_id, members) VALUES (?1, ?2)"                                      \
+                      " ON CONFLICT (room_id) DO UPDATE SET members = members + ?2")                                   \
+    X(Q_COUNT_MESSAGE, "INSERT INTO room_count (room_id, messages) VALUES (?1, 1)"                                     \
+                       " ON CONFLICT (room_id) DO UPDATE SET messages = messages + 1")                                 \
+    X(Q_ROOM_MEMBERS, "SELECT members FROM room_count WHERE room_id = ?1")                                             \
+    X(Q_USER_ROOMS, "SELECT COUNT(*) FROM member WHERE user_id = ?1 AND is_member = 1")                                \
+    X(Q_MEMBER, "SELECT id, is_member, stamp, node FROM member WHERE room_id = ?1 AND user_id = ?2")                   \
+    X(Q_IS_MEMBER, "SELECT 1 FROM member WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1")                       \
+    X(Q_JOIN, "INSERT INTO member (room_id, user_id, id, is_member, stamp, node, joined_at, join_pos, before)"         \
+              " VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7,"                                                                \
+              " COALESCE((SELECT messages FROM room_count WHERE room_id = ?1), 0))"                                    \
+              " ON CONFLICT (room_id, user_id) DO UPDATE SET id = excluded.id, is_member = 1, stamp = excluded.stamp," \
+              " node = excluded.node, joined_at = excluded.joined_at, join_pos = excluded.join_pos,"                   \
+              " before = excluded.before, own = 0, read = 0")                                                          \
+    X(Q_REJOIN, "UPDATE member SET id = ?3, stamp = ?4, node = ?5, joined_at = ?6 WHERE room_id = ?1 AND user_id = ?2")\
+    X(Q_LEAVE, "INSERT INTO member (room_id, user_id, id, is_member, stamp, node, joined_at, join_pos, before)"        \
+               " VALUES (?1, ?2, 0, 0, ?3, ?4, 0, 0, 0) ON CONFLICT (room_id, user_id) DO UPDATE"                      \
+               " SET is_member = 0, stamp = excluded.stamp, node = excluded.node")                                     \
+    X(Q_OPEN_SPAN, "INSERT INTO member_span (user_id, room_id, from_pos, to_pos) VALUES (?1, ?2, ?3, 1 << 62)")        \
+    X(Q_CLOSE_SPAN, "UPDATE member_span SET to_pos = ?3 WHERE user_id = ?1 AND room_id = ?2 AND to_pos = 1 << 62")     \
+    X(Q_LIST_ROOMS, "SELECT r.id, r.created_at, r.name, r.is_private,"                                                 \
+                    " COALESCE(c.messages, 0) - m.before - m.own - m.read"                                             \
+                    " FROM member m JOIN room r ON r.id = m.room_id LEFT JOIN room_count c ON c.room_id = m.room_id"   \
+                    " WHERE m.user_id = ?1 AND m.is_member = 1 ORDER BY r.id")                                         \
+    /* messages */                                                                                                     \
+    X(Q_ADD_MESSAGE, "INSERT INTO message (id, room_id, sender_id, hlc, created_at, pos, seq, node, content)"          \
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                                   \
+    X(Q_COUNT_OWN, "UPDATE member SET own = own + 1 WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1")            \
+    X(Q_COUNT_EARLY_READS, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND is_member = 1 AND user_id IN"     \
+                           " (SELECT user_id FROM receipt WHERE message_id = ?2 AND read_at IS NOT NULL"               \
+                           " AND user_id <> ?3)")                                                                      \
+    X(Q_COUNT_READ, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1"          \
+                    " AND join_pos < ?3")                                                                              \
+    X(Q_MESSAGE_FACTS, "SELECT room_id, sender_id, pos, hlc FROM message WHERE id = ?1")                               \
+    X(Q_MESSAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq"    \
+                 " FROM message m LEFT JOIN user u ON u.id = m.sender_id WHERE m.id = ?1")                             \
+    X(Q_PAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq"       \
+              " FROM message m LEFT JOIN user u ON u.id = m.sender_id"                                                 \
+              " WHERE m.room_id = ?1 AND (m.hlc, m.id) < (?2, ?3) ORDER BY m.hlc DESC, m.id DESC LIMIT ?4")            \
+    X(Q_SINCE, "SELECT pos, kind, version, body, chain FROM journal WHERE room_id = ?1 AND pos > ?2 ORDER BY pos")     \
+    /* receipts */                                                                                                     \
+    X(Q_DELIVERED, "INSERT INTO receipt (message_id, user_id, delivered_at) VALUES (?1, ?2, ?3)"                       \
+                   " ON CONFLICT (message_id, user_id) DO UPDATE"                                                      \
+                   " SET delivered_at = min(COALESCE(delivered_at, ?3), ?3)")                                          \
+    X(Q_READ, "INSERT INTO receipt (message_id, user_id, delivered_at, read_at) VALUES (?1, ?2, ?3, ?3)"               \
+              " ON CONFLICT (message_id, user_id) DO UPDATE SET delivered_at = min(COALESCE(delivered_at, ?3), ?3),"   \
+              " read_at = min(COALESCE(read_at, ?3), ?3)")                                                             \
+    X(Q_RECEIPT, "SELECT delivered_at, read_at FROM receipt WHERE message_id = ?1 AND user_id = ?2")                   \
+    X(Q_RECEIPTS, "SELECT user_id, COALESCE(delivered_at, 0), COALESCE(read_at, 0) FROM receipt"                       \
+                  " WHERE message_id = ?1 ORDER BY user_id")                                                           \
+    /* idempotency keys */                                                                                             \
+    X(Q_ADD_KEY, "INSERT INTO send_key (day, user_id, key, message_id) VALUES (?1, ?2, ?3, ?4)")                       \
+    X(Q_FIND_KEY, "SELECT message_id FROM send_key WHERE day = ?1 AND user_id = ?2 AND key = ?3")                      \
+    X(Q_OLDEST_KEY, "SELECT MIN(day) FROM send_key")                                                                   \
+    X(Q_PRUNE_KEYS, "DELETE FROM send_key WHERE (day, user_id, key) IN"                                                \
+                    " (SELECT day, user_id, key FROM send_key WHERE day < ?1 LIMIT ?2)")
+
+enum store_query {
+#define X(name, sql) name,
+    STORE_QUERIES(X)
+#undef X
+    Q_COUNT
+};
+
+extern const char *const store_query_texts[Q_COUNT];

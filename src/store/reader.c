@@ -1,0 +1,88 @@
+/* Queries that wait together share a read transaction: it begins after they were posted, so each sees what was answered
+ * before. It is kept short, since an open read transaction holds back checkpoints. */
+#include "reader.h"
+
+#include "answers.h"
+#include "base/thread.h"
+#include "queries.h"
+
+enum { QUERIES_AT_ONCE = 64 };
+
+struct reader {
+    /* fixed before the thread starts */
+    const struct store_settings *settings;
+    struct tb_mailbox           *inbox;
+    struct tb_thread             thread;
+    /* reader only */
+    struct db db;
+};
+
+static void
+run_batch(struct reader *r, struct tb_msg_list *batch)
+{
+    struct tb_err e = { 0 }, at_end = { 0 };
+    struct self   own;
+
+    if (db_run(&r->db, Q_BEGIN_READ, NO_ARGS, &e) == TB_OK)
+        TB_TRY(journal_read_self(&r->db, &own, &e));
+    for (struct tb_msg *m = batch->first; m != NULL; m = m->next) {
+        struct store_op *op = TB_CONTAINER(m, struct store_op, msg);
+        if (e.code != TB_OK)
+            op->err = e;
+        else
+            TB_TRY(query_run(&r->db, &own, r->settings, op));
+    }
+    if (db_in_transaction(&r->db))
+        TB_TRY(db_run(&r->db, Q_COMMIT, NO_ARGS, &at_end));   /* a read transaction has nothing to lose */
+}
+
+static void
+run(void *ctx)
+{
+    struct reader *r = ctx;
+
+    for (;;) {
+        struct tb_msg_list batch = { 0 };
+        if (tb_mailbox_wait(r->inbox, &batch, QUERIES_AT_ONCE, -1) == 0)
+            return;
+        run_batch(r, &batch);
+        answers_post(&batch);
+    }
+}
+
+enum tb_code
+reader_open(struct reader **out, const char *path, const struct store_settings *settings, struct tb_err *e)
+{
+    struct reader *r = TB_NEW(struct reader);
+
+    r->settings = settings;
+    if (db_open(&r->db, path, settings->vfs, DB_READ_ONLY, store_query_texts, Q_COUNT, e) != TB_OK) {
+        tb_free(r);
+        return tb_wrap(e, "reader");
+    }
+    r->inbox = tb_mailbox_new(settings->reader_queue, NULL, NULL);
+    tb_thread_start(&r->thread, TB_READER, run, r);
+    *out = r;
+    return TB_OK;
+}
+
+void
+reader_close(struct reader **rp)
+{
+    struct reader *r = *rp;
+
+    if (r == NULL)
+        return;
+    tb_mailbox_close(r->inbox);
+    tb_thread_join(&r->thread);
+    db_close(&r->db);
+    tb_mailbox_free(&r->inbox);
+    tb_free(r);
+    *rp = NULL;
+}
+
+struct tb_mailbox *
+reader_inbox(struct reader *r)
+{
+    return r->inbox;
+}

@@ -1,0 +1,259 @@
+/* What each query reads. Results are copied into the request's memory, so nothing of SQLite's leaves the thread. */
+#include "requests.h"
+
+#include "queries.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- pages ---- */
+
+/* Fills items with the rows of st; one row more than the limit says that there is a further page. */
+static enum tb_code
+take_page(struct db *d, const struct self *own, sqlite3_stmt *st, struct store_list_messages *r, bool *has_more)
+{
+    struct tb_err *e = &r->op.err;
+
+    *has_more = false;
+    r->items = TB_ARENA_ARRAY(&r->op.mem, struct store_message, r->limit);
+    while (db_next(d, st, e)) {
+        if (r->n == r->limit) {
+            *has_more = true;
+            db_done(st);
+            break;
+        }
+        if (message_take(d, own, st, &r->op.mem, &r->items[r->n++], e) != TB_OK) {
+            db_done(st);
+            break;
+        }
+    }
+    return e->code;
+}
+
+static enum tb_code
+read_page(struct db *d, const struct self *own, struct store_list_messages *r)
+{
+    struct tb_err *e = &r->op.err;
+    int64_t        hlc = INT64_MAX, id = INT64_MAX;
+    bool           has_more;
+
+    if (r->cursor != 0) {
+        sqlite3_stmt *st = db_query(d, Q_MESSAGE_FACTS, ARGS(I(r->cursor)), e);
+        if (!db_next(d, st, e) || db_col_int(st, 0) != r->room_id) {
+            if (st != NULL)
+                db_done(st);
+            return e->code != TB_OK ? e->code
+                                    : tb_fail(e, TB_EINPUT, "Invalid cursor", "cursor %" PRId64 " is no message of room %"
+                                              PRId64, r->cursor, r->room_id);
+        }
+        hlc = db_col_int(st, 3), id = r->cursor;
+        db_done(st);
+    }
+    sqlite3_stmt *st = db_query(d, Q_PAGE, ARGS(I(r->room_id), I(hlc), I(id), I((int64_t)r->limit + 1)), e);
+    if (take_page(d, own, st, r, &has_more) != TB_OK)
+        return e->code;
+    r->next_cursor = has_more ? r->items[r->n - 1].id : 0;
+    int64_t head;
+    return offset_of_head(d, own, r->offset, &head, e);
+}
+
+/* One entry of the room's journal: a message becomes an item, whatever it is the offset moves to it. */
+static enum tb_code
+take_since(struct db *d, const struct self *own, sqlite3_stmt *st, struct store_list_messages *r)
+{
+    struct tb_err  *e = &r->op.err;
+    struct tb_arena mem = { 0 };
+    struct op       op;
+
+    if (db_col_int(st, 1) == OP_MESSAGE_SENT &&
+        op_parse(OP_MESSAGE_SENT, (int)db_col_int(st, 2), db_col_text(st, 3), &mem, &op, e) == TB_OK &&
+        message_read(d, own, op.message_sent.id, &r->op.mem, &r->items[r->n], e) == TB_OK)
+        r->n++;
+    if (e->code == TB_ENOTFOUND)
+        *e = (struct tb_err){ 0 };      /* pruned from here since */
+    offset_write(r->offset, db_col_int(st, 0), (const uint8_t *)db_col_text(st, 4).p);
+    tb_arena_fini(&mem);
+    return e->code;
+}
+
+static enum tb_code
+read_since(struct db *d, const struct self *own, struct store_list_messages *r)
+{
+    struct tb_err *e = &r->op.err;
+    int64_t        pos, at, head;
+
+    if (offset_read(d, own, r->since, &pos, &at, e) != TB_OK)
+        return e->code;
+    r->items = TB_ARENA_ARRAY(&r->op.mem, struct store_message, r->limit);
+    sqlite3_stmt *st = db_query(d, Q_SINCE, ARGS(I(r->room_id), I(pos)), e);
+    while (db_next(d, st, e)) {
+        if (take_since(d, own, st, r) != TB_OK || r->n == r->limit) {
+            db_done(st);
+            return e->code;
+        }
+    }
+    return e->code == TB_OK ? offset_of_head(d, own, r->offset, &head, e) : e->code;
+}
+
+static enum tb_code
+run_list_messages(struct db *d, const struct self *own, const struct store_settings *limits,
+                  struct store_list_messages *r)
+{
+    (void)limits;
+    if (member_check(d, r->room_id, r->user_id, &r->op.err) != TB_OK)
+        return r->op.err.code;
+    return r->since.p != NULL ? read_since(d, own, r) : read_page(d, own, r);
+}
+
+static enum tb_code
+run_find_sent(struct db *d, const struct self *own, const struct store_settings *limits, struct store_find_sent *r)
+{
+    struct tb_err *e = &r->op.err;
+    int64_t        id;
+
+    if (send_key_find(d, tb_wall_ms(limits->clock), limits->key_keep_days, r->sender_id, r->key, &id, e) != TB_OK)
+        return e->code;
+    if (id == 0)
+        return tb_fail(e, TB_ENOTFOUND, NULL, "the key is new");
+    if (message_read(d, own, id, &r->op.mem, &r->message, e) != TB_OK)
+        return e->code;
+    return r->message.room_id == r->room_id && tb_str_eq(r->message.content, r->content)
+               ? TB_OK
+               : tb_fail(e, TB_EREUSED, NULL, "key of message %" PRId64, id);
+}
+
+/* ---- users, rooms, receipts ---- */
+
+static enum tb_code
+take_user(struct db *d, int64_t id, struct store_op *op, struct store_user *user, tb_str *hash)
+{
+    struct user_row row;
+
+    if (user_read(d, id, &op->mem, &row, &op->err) != TB_OK)
+        return op->err.code;
+    *user = row.user;
+    *hash = row.hash;
+    return TB_OK;
+}
+
+static enum tb_code
+run_find_login(struct db *d, const struct self *own, const struct store_settings *limits, struct store_find_login *r)
+{
+    struct tb_err *e = &r->op.err;
+    tb_str         key = op_email_key(r->email, &r->op.mem);
+    sqlite3_stmt  *st = db_query(d, Q_LOGIN, ARGS(T(key)), e);
+
+    (void)own, (void)limits;
+    if (!db_next(d, st, e))
+        return e->code != TB_OK ? e->code : tb_fail(e, TB_ENOTFOUND, "User not found", "no user of that e-mail");
+    int64_t id = db_col_int(st, 0);
+    r->is_parked = db_col_int(st, 1) != 0;
+    db_done(st);
+    return take_user(d, id, &r->op, &r->user, &r->password_hash);
+}
+
+static enum tb_code
+run_find_user(struct db *d, const struct self *own, const struct store_settings *limits, struct store_find_user *r)
+{
+    (void)own, (void)limits;
+    return take_user(d, r->user_id, &r->op, &r->user, &r->password_hash);
+}
+
+static enum tb_code
+find_last_message(struct db *d, const struct self *own, struct store_room *room, struct store_op *op)
+{
+    struct tb_err *e = &op->err;
+    sqlite3_stmt  *st = db_query(d, Q_PAGE, ARGS(I(room->id), I(INT64_MAX), I(INT64_MAX), I(1)), e);
+
+    if (db_next(d, st, e)) {
+        TB_TRY(message_take(d, own, st, &op->mem, &room->last, e));
+        db_done(st);
+    }
+    return e->code;
+}
+
+static enum tb_code
+run_list_rooms(struct db *d, const struct self *own, const struct store_settings *limits, struct store_list_rooms *r)
+{
+    struct tb_err *e = &r->op.err;
+    int64_t        most = 0;
+    bool           found;
+
+    (void)limits;
+    if (db_int(d, Q_USER_ROOMS, ARGS(I(r->user_id)), &most, &found, e) != TB_OK)
+        return e->code;
+    r->rooms = TB_ARENA_ARRAY(&r->op.mem, struct store_room, (size_t)most);
+    sqlite3_stmt *st = db_query(d, Q_LIST_ROOMS, ARGS(I(r->user_id)), e);
+    while (db_next(d, st, e)) {
+        int64_t unread = db_col_int(st, 4);
+        r->rooms[r->n++] = (struct store_room){
+            .id = db_col_int(st, 0), .created_at = db_col_int(st, 1), .name = tb_arena_str(&r->op.mem, db_col_text(st, 2)),
+            .is_private = db_col_int(st, 3) != 0, .unread = unread > 0 ? unread : 0,
+        };
+    }
+    for (size_t i = 0; i < r->n && e->code == TB_OK; i++)
+        TB_TRY(find_last_message(d, own, &r->rooms[i], &r->op));
+    return e->code;
+}
+
+static enum tb_code
+run_list_receipts(struct db *d, const struct self *own, const struct store_settings *limits,
+                  struct store_list_receipts *r)
+{
+    struct tb_err *e = &r->op.err;
+    sqlite3_stmt  *st = db_query(d, Q_MESSAGE_FACTS, ARGS(I(r->message_id)), e);
+    size_t         cap = 0;
+
+    (void)own, (void)limits;
+    if (!db_next(d, st, e))
+        return e->code != TB_OK ? e->code : tb_fail(e, TB_ENOTFOUND, "Message not found", "no message %" PRId64,
+                                                    r->message_id);
+    int64_t room_id = db_col_int(st, 0);
+    db_done(st);
+    if (member_check(d, room_id, r->user_id, e) != TB_OK)
+        return e->code;
+    st = db_query(d, Q_RECEIPTS, ARGS(I(r->message_id)), e);
+    while (db_next(d, st, e)) {
+        if (r->n == cap) {
+            struct store_receipt *more = TB_ARENA_ARRAY(&r->op.mem, struct store_receipt, cap = cap ? 2 * cap : 16);
+            if (r->n > 0)
+                memcpy(more, r->items, r->n * sizeof *more);
+            r->items = more;
+        }
+        r->items[r->n++] = (struct store_receipt){ .user_id = db_col_int(st, 0), .delivered_at = db_col_int(st, 1),
+                                                   .read_at = db_col_int(st, 2) };
+    }
+    return e->code;
+}
+
+static enum tb_code
+run_catch_up(struct db *d, const struct self *own, const struct store_settings *limits, struct store_catch_up *r)
+{
+    (void)limits;
+    return catch_up_run(d, own, r);
+}
+
+static enum tb_code
+run_find_offset(struct db *d, const struct self *own, const struct store_settings *limits, struct store_find_offset *r)
+{
+    char of_pos[STORE_OFFSET_SIZE];
+
+    (void)limits;
+    if (r->offset.n == 0)
+        return offset_at(d, own, r->pos, of_pos, &r->at, &r->op.err);
+    return offset_read(d, own, r->offset, &r->pos, &r->at, &r->op.err);
+}
+
+enum tb_code
+query_run(struct db *d, const struct self *own, const struct store_settings *limits, struct store_op *op)
+{
+    switch (op->what) {
+#define X(name, lane) \
+    case WHAT_##name: \
+        return run_##name(d, own, limits, TB_CONTAINER(op, struct store_##name, op));
+        STORE_QUERIES_BY_LANE(X)
+#undef X
+    }
+    return tb_fail(&op->err, TB_EINTERNAL, NULL, "query %d is none", op->what);
+}

@@ -1,0 +1,210 @@
+/* Opening and closing the store, and posting requests to its threads. A lock file keeps a second process out: two writers
+ * would each give out the same ids. Order of opening: lock, writer's connection and migration, then the others. */
+#include "store.h"
+
+#include "answers.h"
+#include "base/log.h"
+#include "migrate.h"
+#include "queries.h"
+#include "reader.h"
+#include "writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BUSY_RETRY_AFTER_S = 1 };
+
+struct store {
+    /* fixed once open */
+    struct store_settings settings;
+    char                 *dir, *path;
+    int                   lock_fd;
+    char                  uuid[UUID_SIZE];
+    struct checkpointer  *checkpointer;
+    struct writer        *writer;
+    struct reader        *readers[LANE_COUNT];
+    /* any thread */
+    struct store_facts facts;
+};
+
+static const enum store_lane lanes[WHAT_COUNT] = {
+#define X(name, lane) [WHAT_##name] = lane,
+    STORE_QUERIES_BY_LANE(X)
+#undef X
+};
+
+/* ---- opening ---- */
+
+static enum tb_code
+make_dir(const char *dir, struct tb_err *e)
+{
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return tb_fail(e, TB_EIO, NULL, "cannot make the data folder %s: %s", dir, strerror(errno));
+    return TB_OK;
+}
+
+static enum tb_code
+take_lock(struct store *s, struct tb_err *e)
+{
+    struct tb_buf path = TB_BUF_INIT;
+
+    tb_buf_printf(&path, "%s/tombolo.lock", s->dir);
+    s->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0)
+        tb_fail(e, TB_EIO, NULL, "cannot open %s: %s", path.p, strerror(errno));
+    else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        tb_fail(e, TB_EIO, NULL, "the data folder %s is in use by another tombolo", s->dir);
+    tb_buf_fini(&path);
+    return e->code;
+}
+
+static enum tb_code
+open_journal(struct store *s, struct journal *j, struct tb_err *e)
+{
+    *j = (struct journal){ .clock = s->settings.clock };
+    if (db_open(&j->db, s->path, s->settings.vfs, DB_READ_WRITE, store_query_texts, Q_COUNT, e) != TB_OK)
+        return e->code;
+    if (store_migrate(&j->db, store_migrations, e) == TB_OK)
+        TB_TRY(journal_load(j, e));
+    if (e->code != TB_OK)
+        db_close(&j->db);
+    return e->code;
+}
+
+static enum tb_code
+open_threads(struct store *s, struct journal *j, struct tb_err *e)
+{
+    if (checkpointer_open(&s->checkpointer, s->path, s->settings.vfs, e) != TB_OK) {
+        db_close(&j->db);
+        return e->code;
+    }
+    s->writer = writer_open(j, &s->settings, &s->facts, s->checkpointer);
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        if (reader_open(&s->readers[lane], s->path, &s->settings, e) != TB_OK)
+            return e->code;
+    return TB_OK;
+}
+
+enum tb_code
+store_open(struct store **out, const struct store_settings *settings, struct tb_err *e)
+{
+    struct store  *s = TB_NEW(struct store);
+    struct journal j;
+
+    if (sodium_init() < 0)
+        return tb_fail(e, TB_EINTERNAL, NULL, "libsodium does not start");
+    s->settings = *settings;
+    s->settings.dir = s->dir = tb_str_to_c(tb_str_of(settings->dir));
+    s->lock_fd = -1;
+    struct tb_buf path = TB_BUF_INIT;
+    tb_buf_printf(&path, "%s/tombolo.db", s->dir);
+    s->path = path.p;
+    *e = (struct tb_err){ 0 };
+    if (make_dir(s->dir, e) == TB_OK && take_lock(s, e) == TB_OK && open_journal(s, &j, e) == TB_OK) {
+        memcpy(s->uuid, j.self.uuid, sizeof s->uuid);
+        TB_TRY(open_threads(s, &j, e));
+    }
+    if (e->code != TB_OK) {
+        store_close(&s);
+        return tb_wrap(e, "store %s", settings->dir);
+    }
+    log_info("store.opened", "journal=%s node=%u head=%" PRIdFAST64, s->uuid, (unsigned)s->facts.node, s->facts.head_pos);
+    *out = s;
+    return TB_OK;
+}
+
+void
+store_close(struct store **sp)
+{
+    struct store *s = *sp;
+
+    if (s == NULL)
+        return;
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        reader_close(&s->readers[lane]);
+    checkpointer_close(&s->checkpointer);
+    writer_close(&s->writer);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    tb_free(s->path);
+    tb_free(s->dir);
+    tb_free(s);
+    *sp = NULL;
+}
+
+void
+store_status(const struct store *s, struct store_status *out)
+{
+    *out = (struct store_status){
+        .is_writable = s->facts.is_writable && !s->facts.is_full, .is_full = s->facts.is_full,
+        .head_pos = s->facts.head_pos, .own_seq = s->facts.own_seq, .pushed_seq = s->facts.pushed_seq,
+        .n_ops = s->facts.n_ops, .n_commits = s->facts.n_commits, .node = (uint32_t)s->facts.node,
+    };
+    memcpy(out->journal_uuid, s->uuid, sizeof out->journal_uuid);
+}
+
+void
+store_on_commit(struct store *s, void (*wake)(void *ctx), void *ctx)
+{
+    writer_on_commit(s->writer, wake, ctx);
+}
+
+void
+store_feed(struct store *s, struct tb_mailbox *to, void (*on_batch)(void *ctx, struct store_batch *), void *ctx)
+{
+    writer_feed(s->writer, to, on_batch, ctx);
+}
+
+enum tb_code
+store_open_read_only(const struct store *s, struct db *d, struct tb_err *e)
+{
+    return db_open(d, s->path, s->settings.vfs, DB_READ_ONLY, store_query_texts, Q_COUNT, e);
+}
+
+/* ---- posting ---- */
+
+void
+store_op_fini(struct store_op *op)
+{
+    tb_arena_fini(&op->mem);
+}
+
+static void
+post(struct store *s, struct store_op *op, int what, struct tb_mailbox *inbox)
+{
+    struct tb_msg_list refused = { 0 };
+
+    assert(op->reply_to != NULL && op->on_done != NULL);
+    op->what = what;
+    op->store = s;
+    op->err = (struct tb_err){ 0 };
+    if (tb_mailbox_post(inbox, &op->msg))
+        return;
+    tb_fail(&op->err, TB_EBUSY, NULL, "the queue is full, or the store is closing");
+    op->err.retry_after_s = BUSY_RETRY_AFTER_S;
+    tb_msg_list_add(&refused, &op->msg);
+    answers_post(&refused);
+}
+
+#define X(name) \
+    void store_##name(struct store *s, struct store_##name *r) \
+    { \
+        post(s, &r->op, WHAT_##name, writer_inbox(s->writer)); \
+    }
+STORE_CHANGES(X)
+#undef X
+
+#define X(name, lane) \
+    void store_##name(struct store *s, struct store_##name *r) \
+    { \
+        post(s, &r->op, WHAT_##name, reader_inbox(s->readers[lanes[WHAT_##name]])); \
+    }
+STORE_QUERIES_BY_LANE(X)
+#undef X

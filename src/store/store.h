@@ -1,0 +1,242 @@
+#pragma once
+/* The journal: a change is durable here first and reaches MySQL later (DESIGN sections 1-3). Requests in domain words;
+ * no SQL shows.
+ *
+ * Every request begins with a struct store_op. The caller fills the "in" members and op.reply_to and op.on_done, posts
+ * it with its store_* function and leaves it alone until on_done runs, once, on the thread that owns reply_to: also
+ * when the queue is full (TB_EBUSY), the disk is (TB_EFULL) or the store is closing (TB_EBUSY). "out" members are set when
+ * op.err.code is TB_OK; their text and arrays live in op.mem, which the caller frees with store_op_fini.
+ * Threads: call from any thread that has a mailbox. Changes run on the writer, in order of arrival, each in a savepoint of a
+ * shared transaction, and are answered after COMMIT has synced the WAL. Queries run on one of two readers and see
+ * every change that was answered before they were posted.
+ * Times are milliseconds since 1970 in UTC unless they say hlc (milliseconds << 16 | logical). Ids are 1..2^53-1. */
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/mailbox.h"
+#include "tombolo/err.h"
+
+struct store;
+
+struct store_settings {
+    const char            *dir;             /* created with mode 0700 when missing; holds tombolo.db and its WAL */
+    const char            *vfs;             /* SQLite VFS, NULL for the default */
+    const struct tb_clock *clock;
+    size_t                 queue;           /* changes that may wait; beyond: TB_EBUSY */
+    size_t                 reader_queue;    /* queries that may wait for one reader */
+    size_t                 batch;           /* ops in one transaction, 1..256 */
+    uint64_t               reserve_bytes;   /* free space below which changes by users get TB_EFULL */
+    unsigned               members_per_room, rooms_per_user;    /* joining beyond is TB_EDENIED */
+    unsigned               key_keep_days;   /* how long idempotency keys are known */
+};
+
+/* Opens or creates the journal, migrates it, checks header, versions and the tail of the chain, and starts the threads.
+ * TB_EIO (why says what and where): damaged, of a newer program, in use by another process, or not writable. */
+enum tb_code store_open(struct store **out, const struct store_settings *settings, struct tb_err *e) TB_MUST_CHECK;
+
+/* Refuses new requests, commits and answers what is queued, checkpoints, closes. Answers are in their mailboxes when it
+ * returns. Main thread. Accepts NULL inside. */
+void store_close(struct store **s);
+
+struct store_op {
+    struct tb_msg       msg;                        /* the store's */
+    struct tb_mailbox  *reply_to;                   /* in: the thread that hears on_done */
+    void              (*on_done)(struct store_op *);/* in: called exactly once, also at shutdown */
+    struct tb_err       err;                        /* out */
+    struct tb_arena     mem;                        /* out: what the other out members point into */
+    int                 what;                       /* the store's */
+    struct store       *store;                      /* the store's */
+};
+
+void store_op_fini(struct store_op *op);            /* frees mem; the op itself is the caller's */
+
+/* ---- changes ---- */
+
+struct store_user {
+    int64_t id, created_at, last_seen;              /* last_seen: 0 when never */
+    tb_str  email, username;
+};
+
+/* TB_ETAKEN when the e-mail is another user's here. E-mails are one when they are the same bytes after trimming and
+ * folding ASCII letters. */
+struct store_add_user {
+    struct store_op   op;
+    tb_str            email, username, password_hash;   /* in: borrowed until on_done */
+    struct store_user user;                             /* out */
+};
+void store_add_user(struct store *, struct store_add_user *);
+
+/* Any of the three may be left NULL (p == NULL) and stays as it was. TB_ENOTFOUND, TB_ETAKEN. */
+struct store_change_user {
+    struct store_op   op;
+    int64_t           user_id;                          /* in */
+    tb_str            email, username, password_hash;   /* in: borrowed until on_done */
+    tb_str            only_if_hash;                     /* in: when set, nothing happens unless this is the hash now */
+    struct store_user user;                             /* out */
+};
+void store_change_user(struct store *, struct store_change_user *);
+
+/* A room and its creator's membership. TB_EDENIED: the creator is in rooms_per_user rooms. */
+struct store_add_room {
+    struct store_op op;
+    int64_t         creator_id;                         /* in */
+    tb_str          name;                               /* in: borrowed until on_done */
+    bool            is_private;                         /* in */
+    int64_t         room_id, member_id, created_at;     /* out */
+};
+void store_add_room(struct store *, struct store_add_room *);
+
+/* by_id == user_id: joins by himself, which a private room refuses (TB_EDENIED) unless he is a member already. Otherwise
+ * by_id, a member (else TB_EDENIED), adds him. TB_ENOTFOUND: no such room, or no such user. Idempotent. */
+struct store_add_member {
+    struct store_op op;
+    int64_t         room_id, user_id, by_id;            /* in */
+    int64_t         member_id;                          /* out */
+    bool            was_member;                         /* out: nothing changed */
+};
+void store_add_member(struct store *, struct store_add_member *);
+
+struct store_remove_member {                            /* TB_ENOTFOUND: he is no member */
+    struct store_op op;
+    int64_t         room_id, user_id;                   /* in */
+};
+void store_remove_member(struct store *, struct store_remove_member *);
+
+struct store_message {
+    int64_t id, created_at, room_id, sender_id;
+    int64_t synced_at;                                  /* when it was at the centre; 0: not yet */
+    tb_str  content, sender_username, sender_email;
+};
+
+/* TB_EDENIED: the sender is no member. With a key: the same user, key, room and content give the first message again;
+ * another room or content under the key is TB_EREUSED. */
+struct store_add_message {
+    struct store_op      op;
+    int64_t              room_id, sender_id;            /* in */
+    tb_str               content, key;                  /* in: borrowed until on_done; key.p NULL for none */
+    struct store_message message;                       /* out */
+    bool                 was_known;                     /* out: the key had been used; nothing was written */
+};
+void store_add_message(struct store *, struct store_add_message *);
+
+struct store_receipts_of {                              /* one user's news of messages of one room */
+    int64_t  room_id, user_id;
+    int64_t *message_ids;
+    size_t   n;
+};
+
+/* Ids that are unknown here, the user's own or not in rooms of his are passed over; read ones stay as they are. Naming a room
+ * that he is not in fails: TB_EDENIED. */
+struct store_add_read {
+    struct store_op           op;
+    int64_t                   user_id, room_id;         /* in: room_id 0 for any room */
+    const int64_t            *message_ids;              /* in: borrowed until on_done */
+    size_t                    n;                        /* in */
+    int64_t                   read_at;                  /* out */
+    size_t                    count;                    /* out: known and in rooms of his */
+    struct store_receipts_of *fresh;                    /* out: what was unread until now, by room */
+    size_t                    n_fresh;                  /* out */
+};
+void store_add_read(struct store *, struct store_add_read *);
+
+struct store_add_delivered {
+    struct store_op                 op;
+    const struct store_receipts_of *of;                 /* in: borrowed until on_done; known pairs are passed over */
+    size_t                          n;                  /* in */
+    int64_t                         delivered_at;       /* out */
+};
+void store_add_delivered(struct store *, struct store_add_delivered *);
+
+struct store_seen { int64_t user_id, at; };
+
+struct store_set_last_seen {                            /* the latest time wins */
+    struct store_op          op;
+    const struct store_seen *users;                     /* in: borrowed until on_done */
+    size_t                   n;                         /* in */
+};
+void store_set_last_seen(struct store *, struct store_set_last_seen *);
+
+/* ---- queries: the lane of logins and history ---- */
+
+struct store_find_login {                               /* TB_ENOTFOUND */
+    struct store_op   op;
+    tb_str            email;                            /* in: borrowed until on_done */
+    struct store_user user;                             /* out */
+    tb_str            password_hash;                    /* out */
+    bool              is_parked;                        /* out: the e-mail belongs to another account */
+};
+void store_find_login(struct store *, struct store_find_login *);
+
+struct store_find_user {                                /* TB_ENOTFOUND */
+    struct store_op   op;
+    int64_t           user_id;                          /* in */
+    struct store_user user;                             /* out */
+    tb_str            password_hash;                    /* out */
+};
+void store_find_user(struct store *, struct store_find_user *);
+
+/* The message that a key has given already. TB_ENOTFOUND: none; TB_EREUSED: for another room or content. */
+struct store_find_sent {
+    struct store_op      op;
+    int64_t              sender_id, room_id;            /* in */
+    tb_str               key, content;                  /* in: borrowed until on_done */
+    struct store_message message;                       /* out */
+};
+void store_find_sent(struct store *, struct store_find_sent *);
+
+struct store_room {
+    int64_t              id, created_at, unread;
+    tb_str               name;
+    bool                 is_private;
+    struct store_message last;                          /* last.id 0: no message yet */
+};
+
+struct store_list_rooms {
+    struct store_op    op;
+    int64_t            user_id;                         /* in */
+    struct store_room *rooms;                           /* out: by id */
+    size_t             n;                               /* out */
+};
+void store_list_rooms(struct store *, struct store_list_rooms *);
+
+enum { STORE_OFFSET_SIZE = 40, STORE_TAG_SIZE = 4 };    /* "<pos>-<hex of the chain's first STORE_TAG_SIZE bytes>", NUL */
+
+/* Newest first, strictly before cursor; or, with since, what became known here after it, in the journal's order.
+ * TB_EDENIED: no member. TB_EINPUT: the cursor is no message of the room, or since is no offset of this journal. */
+struct store_list_messages {
+    struct store_op       op;
+    int64_t               room_id, user_id;             /* in */
+    int64_t               cursor;                       /* in: a message id, or 0 */
+    tb_str                since;                        /* in: an offset, borrowed until on_done; p NULL for none */
+    unsigned              limit;                        /* in: 1..100 */
+    struct store_message *items;                        /* out */
+    size_t                n;                            /* out */
+    int64_t               next_cursor;                  /* out: 0 on the last page, and with since */
+    char                  offset[STORE_OFFSET_SIZE];    /* out: where the page was read; with since, after its last item */
+};
+void store_list_messages(struct store *, struct store_list_messages *);
+
+struct store_receipt { int64_t user_id, delivered_at, read_at; };   /* 0: not yet */
+
+struct store_list_receipts {                            /* TB_ENOTFOUND: no such message; TB_EDENIED: no member */
+    struct store_op       op;
+    int64_t               message_id, user_id;          /* in: user_id asks */
+    struct store_receipt *items;                        /* out: by user id */
+    size_t                n;                            /* out */
+};
+void store_list_receipts(struct store *, struct store_list_receipts *);
+
+/* ---- the sync thread's side: see store/follow.h ---- */
+
+/* ---- for /readyz, /metrics and the log: any thread, no waiting ---- */
+
+struct store_status {
+    bool     is_writable;       /* the last commit went well and there is more than the reserve */
+    bool     is_full;           /* below the reserve */
+    int64_t  head_pos;          /* position of the newest committed op; 0: none */
+    int64_t  own_seq;           /* newest own op */
+    int64_t  pushed_seq;        /* newest own op known to be at the centre */
+    uint64_t n_ops, n_commits;  /* since start */
+    uint32_t node;              /* 0..4095 */
+    char     journal_uuid[37];
+};
+void store_status(const struct store *, struct store_status *out);

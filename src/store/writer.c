@@ -1,0 +1,372 @@
+/* One transaction for the whole batch. Nobody hears "saved" before the disk has said so, and a change that fails alone is
+ * undone alone: its neighbours must not pay for it. After a failed COMMIT everything in the batch has failed, and self in
+ * memory is what it was before. */
+#include "writer.h"
+
+#include "answers.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "queries.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+enum {
+    FULL_RETRY_MS = 1000,       /* how often a full disk is looked at again while nothing comes in */
+    SPACE_CHECK_MS = 100,       /* how often at most the free space is asked for */
+    FULL_RETRY_AFTER_S = 30,    /* what a person is told to wait when the disk is full */
+    KEYS_PRUNED_AT_ONCE = 500,
+};
+
+struct writer {
+    /* fixed before the thread starts */
+    const struct store_settings *settings;
+    struct checkpointer         *checkpointer;
+    struct tb_mailbox           *inbox;
+    struct tb_thread             thread;
+    /* writer only */
+    struct journal journal;
+    int            wal_frames_seen;     /* when the checkpointer was last woken */
+    int            wal_frames;          /* in the WAL now */
+    int64_t        space_checked_ms;
+    int64_t        oldest_key_day;      /* 0: no key is known to be due */
+    /* any thread */
+    struct store_facts *facts;
+    pthread_mutex_t     lock;           /* of the listeners below */
+    void              (*wake)(void *ctx);
+    void               *wake_ctx;
+    struct tb_mailbox  *feed_to;
+    void              (*on_batch)(void *ctx, struct store_batch *);
+    void               *feed_ctx;
+};
+
+/* ---- the disk ---- */
+
+static void
+look_at_free_space(struct writer *w)
+{
+    struct statvfs fs;
+    int64_t        now = tb_mono_ms(w->settings->clock);
+    bool           was_full = w->facts->is_full, is_full = was_full;
+
+    if (w->settings->reserve_bytes == 0 || (w->space_checked_ms != 0 && now - w->space_checked_ms < SPACE_CHECK_MS))
+        return;
+    w->space_checked_ms = now;
+    if (statvfs(w->settings->dir, &fs) == 0)
+        is_full = (uint64_t)fs.f_bavail * fs.f_frsize < w->settings->reserve_bytes;
+    w->facts->is_full = is_full;
+    if (is_full && !was_full)
+        log_error("store.full", "reserve_bytes=%" PRIu64, w->settings->reserve_bytes);
+    else if (was_full && !is_full)
+        log_info("store.has_room_again", "reserve_bytes=%" PRIu64, w->settings->reserve_bytes);
+}
+
+/* What may be written into the reserve: what makes room again or costs none. */
+static bool
+may_use_reserve(const struct store_op *op)
+{
+    return op->what == WHAT_mark_pushed;
+}
+
+static int
+note_wal_size(void *ctx, sqlite3 *sql, const char *name, int n_frames)
+{
+    struct writer *w = ctx;
+    (void)sql, (void)name;
+    w->wal_frames = n_frames;
+    return SQLITE_OK;
+}
+
+static void
+checkpoint_if_due(struct writer *w)
+{
+    if (w->wal_frames < w->wal_frames_seen)
+        w->wal_frames_seen = 0;     /* the WAL has begun anew */
+    if (w->wal_frames - w->wal_frames_seen >= CHECKPOINT_FRAMES) {
+        w->wal_frames_seen = w->wal_frames;
+        checkpointer_wake(w->checkpointer);
+    }
+    if (w->wal_frames >= CHECKPOINT_FRAMES_WRITER)
+        checkpoint_passive(&w->journal.db);
+}
+
+/* ---- one batch ---- */
+
+static enum tb_code
+run_sql(struct writer *w, int query, struct tb_err *e)
+{
+    return db_run(&w->journal.db, query, NO_ARGS, e);
+}
+
+static void
+rollback_or_die(struct writer *w)
+{
+    struct tb_err e = { 0 };
+    if (!db_in_transaction(&w->journal.db) || run_sql(w, Q_ROLLBACK, &e) == TB_OK)
+        return;
+    log_error("store.cannot_roll_back", "why=\"%s\"", e.why);
+    abort();    /* what is in the transaction is unknown: a restart reads the truth from the disk */
+}
+
+static void
+refuse_full(struct store_op *op)
+{
+    tb_fail(&op->err, TB_EFULL, NULL, "less than the reserve is free");
+    op->err.retry_after_s = FULL_RETRY_AFTER_S;
+}
+
+static void
+run_in_savepoint(struct writer *w, struct store_op *op)
+{
+    struct tb_err e = { 0 };
+    struct self   before = w->journal.self;
+    size_t        n_events = w->journal.batch != NULL ? w->journal.batch->n : 0;
+
+    if (w->facts->is_full && !may_use_reserve(op)) {
+        refuse_full(op);
+        return;
+    }
+    if (run_sql(w, Q_SAVE, &op->err) != TB_OK)
+        return;
+    if (change_run(&w->journal, w->settings, op) == TB_OK && run_sql(w, Q_RELEASE, &op->err) == TB_OK)
+        return;
+    w->journal.self = before;
+    if (w->journal.batch != NULL)
+        w->journal.batch->n = n_events;
+    /* A full disk can make SQLite roll everything back by itself; then there is nothing to undo and no batch left. */
+    if (db_in_transaction(&w->journal.db) &&
+        (run_sql(w, Q_UNDO, &e) != TB_OK || run_sql(w, Q_RELEASE, &e) != TB_OK))
+        rollback_or_die(w);
+}
+
+static void
+fail_the_rest(struct tb_msg_list *batch, const struct tb_err *why)
+{
+    for (struct tb_msg *m = batch->first; m != NULL; m = m->next) {
+        struct store_op *op = TB_CONTAINER(m, struct store_op, msg);
+        if (op->err.code == TB_OK)
+            op->err = *why;
+        if (op->err.code == TB_EFULL && op->err.retry_after_s == 0)
+            op->err.retry_after_s = FULL_RETRY_AFTER_S;
+    }
+}
+
+/* COMMIT, and self's row with it when there was something to write. */
+static enum tb_code
+commit(struct writer *w, const struct self *before, struct tb_err *e)
+{
+    if (!db_in_transaction(&w->journal.db))
+        return tb_fail(e, TB_EIO, NULL, "sqlite rolled the batch back by itself");
+    if (w->journal.self.seq != before->seq && journal_save_self(&w->journal, e) != TB_OK)
+        return e->code;
+    return run_sql(w, Q_COMMIT, e);
+}
+
+static void
+commit_batch(struct writer *w, struct tb_msg_list *batch)
+{
+    struct tb_err e = { 0 };
+    struct self   before = w->journal.self;
+
+    if (run_sql(w, Q_BEGIN, &e) == TB_OK) {
+        for (struct tb_msg *m = batch->first; m != NULL && db_in_transaction(&w->journal.db); m = m->next)
+            run_in_savepoint(w, TB_CONTAINER(m, struct store_op, msg));
+        TB_TRY(commit(w, &before, &e));
+    }
+    if (e.code != TB_OK) {
+        rollback_or_die(w);
+        w->journal.self = before;
+        log_error("store.commit_failed", "why=\"%s\"", e.why);
+        fail_the_rest(batch, &e);
+    }
+    w->facts->is_writable = e.code == TB_OK;
+}
+
+static void
+publish(struct writer *w, int64_t seq_before)
+{
+    const struct self *s = &w->journal.self;
+
+    w->facts->head_pos = s->head_pos;
+    w->facts->own_seq = s->seq;
+    w->facts->pushed_seq = s->pushed_seq;
+    w->facts->n_ops += (uint64_t)(s->seq - seq_before);
+    w->facts->n_commits++;
+    if (s->seq == seq_before)
+        return;
+    pthread_mutex_lock(&w->lock);
+    if (w->wake != NULL)
+        w->wake(w->wake_ctx);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- the feed ---- */
+
+static void
+begin_feed_batch(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool has_feed = w->feed_to != NULL;
+    pthread_mutex_unlock(&w->lock);
+    if (has_feed && w->journal.batch == NULL)
+        w->journal.batch = TB_NEW(struct store_batch);
+    if (w->journal.batch != NULL)
+        w->journal.batch->from = w->journal.self.head_pos;
+}
+
+static void
+run_feed_batch(struct tb_msg *m)
+{
+    struct store_batch *b = TB_CONTAINER(m, struct store_batch, msg);
+    b->on_batch(b->ctx, b);
+}
+
+/* The batch leaves if there was something to tell; else it is kept for the next transaction. */
+static void
+post_feed_batch(struct writer *w)
+{
+    struct store_batch *b = w->journal.batch;
+
+    if (b == NULL || b->from == w->journal.self.head_pos) {
+        if (b != NULL)
+            b->n = 0;           /* after a failed commit */
+        return;
+    }
+    b->to = w->journal.self.head_pos;
+    offset_write(b->offset, b->to, w->journal.self.chain.bytes);
+    b->msg.run = run_feed_batch;
+    pthread_mutex_lock(&w->lock);
+    b->on_batch = w->on_batch;
+    b->ctx = w->feed_ctx;
+    tb_mailbox_post_always(w->feed_to, &b->msg);
+    pthread_mutex_unlock(&w->lock);
+    w->journal.batch = NULL;
+    w->journal.events_cap = 0;
+}
+
+/* ---- idempotency keys past their days ---- */
+
+static void
+prune_keys(struct writer *w)
+{
+    struct tb_err e = { 0 };
+    int64_t       last = send_key_day(tb_wall_ms(w->settings->clock)) - w->settings->key_keep_days - 1;
+    bool          found;
+
+    if (w->oldest_key_day != 0 && w->oldest_key_day >= last)
+        return;
+    if (db_run(&w->journal.db, Q_PRUNE_KEYS, ARGS(I(last), I(KEYS_PRUNED_AT_ONCE)), &e) != TB_OK ||
+        db_int(&w->journal.db, Q_OLDEST_KEY, NO_ARGS, &w->oldest_key_day, &found, &e) != TB_OK)
+        log_warn("store.prune_failed", "what=keys why=\"%s\"", e.why);
+    if (w->oldest_key_day == 0)
+        w->oldest_key_day = last + w->settings->key_keep_days;      /* none: look again when today's are due */
+}
+
+/* ---- the thread ---- */
+
+static void
+run(void *ctx)
+{
+    struct writer *w = ctx;
+
+    for (;;) {
+        struct tb_msg_list batch = { 0 };
+        size_t n = tb_mailbox_wait(w->inbox, &batch, w->settings->batch, w->facts->is_full ? FULL_RETRY_MS : -1);
+
+        look_at_free_space(w);
+        if (n == 0) {
+            if (tb_mailbox_is_closed(w->inbox))
+                return;
+            continue;
+        }
+        int64_t seq = w->journal.self.seq;
+        begin_feed_batch(w);
+        commit_batch(w, &batch);
+        publish(w, seq);
+        post_feed_batch(w);
+        answers_post(&batch);
+        checkpoint_if_due(w);
+        prune_keys(w);
+    }
+}
+
+struct writer *
+writer_open(struct journal *loaded, const struct store_settings *settings, struct store_facts *facts,
+            struct checkpointer *checkpointer)
+{
+    struct writer *w = TB_NEW(struct writer);
+
+    assert(settings->batch >= 1);
+    w->settings = settings;
+    w->facts = facts;
+    w->checkpointer = checkpointer;
+    w->journal = *loaded;
+    *loaded = (struct journal){ 0 };
+    w->inbox = tb_mailbox_new(settings->queue, NULL, NULL);
+    pthread_mutex_init(&w->lock, NULL);
+    sqlite3_wal_hook(w->journal.db.sql, note_wal_size, w);
+    facts->is_writable = true;
+    facts->node = w->journal.self.node;
+    facts->head_pos = w->journal.self.head_pos;
+    facts->own_seq = w->journal.self.seq;
+    facts->pushed_seq = w->journal.self.pushed_seq;
+    look_at_free_space(w);
+    tb_thread_start(&w->thread, TB_WRITER, run, w);
+    return w;
+}
+
+void
+writer_close(struct writer **wp)
+{
+    struct writer *w = *wp;
+
+    if (w == NULL)
+        return;
+    tb_mailbox_close(w->inbox);
+    tb_thread_join(&w->thread);
+    db_close(&w->journal.db);       /* the last connection to close checkpoints and removes the WAL */
+    tb_buf_fini(&w->journal.body);
+    store_batch_free(&w->journal.batch);
+    tb_mailbox_free(&w->inbox);
+    pthread_mutex_destroy(&w->lock);
+    tb_free(w);
+    *wp = NULL;
+}
+
+struct tb_mailbox *
+writer_inbox(struct writer *w)
+{
+    return w->inbox;
+}
+
+void
+store_batch_free(struct store_batch **b)
+{
+    if (*b == NULL)
+        return;
+    tb_arena_fini(&(*b)->mem);
+    tb_free(*b);
+    *b = NULL;
+}
+
+void
+writer_feed(struct writer *w, struct tb_mailbox *to, void (*on_batch)(void *ctx, struct store_batch *), void *ctx)
+{
+    pthread_mutex_lock(&w->lock);
+    w->feed_to = to;
+    w->on_batch = on_batch;
+    w->feed_ctx = ctx;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void
+writer_on_commit(struct writer *w, void (*wake)(void *ctx), void *ctx)
+{
+    pthread_mutex_lock(&w->lock);
+    w->wake = wake;
+    w->wake_ctx = ctx;
+    pthread_mutex_unlock(&w->lock);
+}

@@ -1,0 +1,25 @@
+#pragma once
+/* The writer: the one sequencer. Drains its mailbox into one transaction of up to `batch` changes (group commit) and answers
+ * after COMMIT. Threads: open and close on the main thread; the rest is the writer's own. */
+#include "store/checkpoint.h"
+#include "store/requests.h"
+
+#include <stdatomic.h>
+
+struct store_facts {                    /* what store_status tells: written by the writer, read by any thread */
+    atomic_bool          is_writable, is_full;
+    atomic_int_fast64_t  head_pos, own_seq, pushed_seq;
+    atomic_uint_fast64_t n_ops, n_commits;
+    atomic_uint_fast32_t node;
+};
+
+struct writer;
+
+/* Takes over the loaded journal. settings, facts and checkpointer must outlive it. */
+struct writer     *writer_open(struct journal *loaded, const struct store_settings *settings, struct store_facts *facts,
+                               struct checkpointer *checkpointer);
+void               writer_close(struct writer **w);     /* commits and answers what is queued first */
+struct tb_mailbox *writer_inbox(struct writer *w);
+void               writer_feed(struct writer *w, struct tb_mailbox *to, void (*on_batch)(void *ctx, struct store_batch *),
+                               void *ctx);
+void               writer_on_commit(struct writer *w, void (*wake)(void *ctx), void *ctx);

@@ -1,0 +1,106 @@
+/* Opening, closing and limits: what is not about one kind of call. */
+#include "chat.h"
+
+#include "inside.h"
+
+#include <sodium.h>
+
+enum { ADDRESS_FACTOR = 10 };       /* people behind one address, each of whom mistypes as often as one may */
+
+static struct chat_rate
+rate_of(unsigned max, unsigned window_ms, const struct chat_limits *limits)
+{
+    return (struct chat_rate){ .max = max, .window_ms = window_ms, .tracked = limits->tracked };
+}
+
+static struct chat_rate
+send_rate(const struct chat_limits *l)
+{
+    return rate_of(l->messages, l->messages_window_ms, l);
+}
+
+static struct chat_rate
+account_rate(const struct chat_limits *l)
+{
+    return rate_of(l->logins, l->logins_window_ms, l);
+}
+
+static struct chat_rate
+address_rate(const struct chat_limits *l)
+{
+    return rate_of(l->logins * ADDRESS_FACTOR, l->logins_window_ms, l);
+}
+
+enum tb_code
+chat_open(struct chat **out, const struct chat_settings *settings, struct tb_err *e)
+{
+    if (sodium_init() < 0)
+        return tb_fail(e, TB_EINTERNAL, NULL, "libsodium does not start");
+
+    struct chat *c = TB_NEW(struct chat);
+    c->store = settings->store;
+    c->mailbox = settings->mailbox;
+    c->clock = settings->clock;
+    c->limits = settings->limits;
+    c->sends = chat_limit_new(send_rate(&c->limits));
+    c->accounts = chat_limit_new(account_rate(&c->limits));
+    c->addresses = chat_limit_new(address_rate(&c->limits));
+    randombytes_buf(c->login_key, sizeof c->login_key);
+    chat_tokens_open(&c->tokens, &settings->token);
+    chat_hasher_open(&c->hasher, &settings->hasher);
+    *out = c;
+    return TB_OK;
+}
+
+void
+chat_stop(struct chat *c)
+{
+    chat_hasher_stop(c->hasher);
+}
+
+void
+chat_close(struct chat **c)
+{
+    if (*c == NULL)
+        return;
+    chat_hasher_close(&(*c)->hasher);
+    chat_tokens_close(&(*c)->tokens);
+    chat_limit_free(&(*c)->sends);
+    chat_limit_free(&(*c)->accounts);
+    chat_limit_free(&(*c)->addresses);
+    tb_free(*c);
+    *c = NULL;
+}
+
+void
+chat_set_limits(struct chat *c, const struct chat_limits *limits)
+{
+    assert(tb_thread_is(TB_LOOP));
+    c->limits = *limits;
+    chat_limit_set(c->sends, send_rate(limits));
+    chat_limit_set(c->accounts, account_rate(limits));
+    chat_limit_set(c->addresses, address_rate(limits));
+}
+
+enum tb_code
+chat_authenticate(struct chat *c, tb_str token, struct chat_claims *out, struct tb_err *e)
+{
+    assert(tb_thread_is(TB_LOOP));
+    return chat_token_read(c->tokens, token, tb_wall_ms(c->clock), out, e);
+}
+
+void
+chat_call_fini(struct chat_call *call)
+{
+    for (unsigned i = 0; i < call->n_ops; i++)
+        store_op_fini(call->ops[i]);
+    call->n_ops = 0;
+}
+
+enum tb_code
+chat_fail_limit(struct tb_err *e, const char *say, int64_t wait_us)
+{
+    tb_fail(e, TB_ELIMIT, say, "over the rate for %lld us more", (long long)wait_us);
+    e->retry_after_s = (uint32_t)((wait_us + 999999) / 1000000);
+    return TB_ELIMIT;
+}

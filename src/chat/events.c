@@ -1,0 +1,277 @@
+/* What clients send: a table from the event's name to its payload's check and its chat call, the same call that REST makes. An
+ * event's answer is an ack where one was asked for, otherwise nothing; no payload ends a connection. */
+#include "live_inside.h"
+
+#include "base/json.h"
+#include "chat/render.h"
+
+#include <jansson.h>
+
+#define TEXT_NO_ROOM_ID "roomId is required"
+#define TEXT_NO_MEMBER  "You are not a member of this room"
+
+enum { EVENTS_WINDOW_MS = 1000 };
+
+/* What any event may carry; each reads its own fields. */
+struct payload {
+    int64_t         room_id;
+    tb_str          content, key;
+    bool            is_typing;
+    struct chat_ids ids;
+};
+
+struct request {                        /* one event on its way to its ack */
+    struct live       *live;
+    struct sio_socket *socket;          /* a reference: it may have ended by then, and an ack to it goes nowhere */
+    int64_t            ack;
+    struct payload     in;
+    struct tb_arena    mem;             /* what `in` points into */
+    union {
+        struct chat_call call;
+        struct chat_join join;
+        struct chat_send send;
+        struct chat_read read;
+    };
+};
+
+/* ---- acks ---- */
+
+static void
+ack(struct sio_socket *socket, int64_t id, const struct tb_buf *args)
+{
+    if (id != SIO_NO_ACK)
+        sio_ack(socket, id, tb_buf_str(args));
+}
+
+static void
+ack_failure(struct sio_socket *socket, int64_t id, const struct tb_err *e)
+{
+    struct tb_buf  args = TB_BUF_INIT;
+    struct tb_json j = tb_json_to(&args);
+
+    tb_json_open_object(&j);
+    tb_json_key(&j, "ok"), tb_json_bool(&j, false);
+    tb_json_key(&j, "error"), tb_json_str(&j, tb_str_of(e->say));
+    tb_json_key(&j, "code"), tb_json_str(&j, tb_str_of(tb_code_wire(e->code)));
+    if (e->retry_after_s != 0) {
+        tb_json_key(&j, "retryAfter");
+        tb_json_int(&j, e->retry_after_s);
+    }
+    tb_json_end_object(&j);
+    tb_json_fini(&j);
+    ack(socket, id, &args);
+    tb_buf_fini(&args);
+}
+
+static void
+free_request(struct request *r)
+{
+    r->live->n_pending--;
+    chat_call_fini(&r->call);
+    tb_arena_fini(&r->mem);
+    sio_socket_unref(&r->socket);
+    tb_free(r);
+}
+
+/* {ok:true} and, where the event has more to say, what add writes behind it. */
+static void
+finish(struct request *r, void (*add)(struct tb_json *j, const struct request *r))
+{
+    struct tb_buf  args = TB_BUF_INIT;
+    struct tb_json j = tb_json_to(&args);
+
+    if (r->call.err.code != TB_OK) {
+        ack_failure(r->socket, r->ack, &r->call.err);
+    } else {
+        tb_json_open_object(&j);
+        tb_json_key(&j, "ok"), tb_json_bool(&j, true);
+        if (add != NULL)
+            add(&j, r);
+        tb_json_end_object(&j);
+        tb_json_fini(&j);
+        ack(r->socket, r->ack, &args);
+    }
+    tb_buf_fini(&args);
+    free_request(r);
+}
+
+/* ---- the events ---- */
+
+static void
+add_membership(struct tb_json *j, const struct request *r)
+{
+    tb_json_key(j, "membership");
+    chat_render_member(j, r->join.add.member_id, r->join.call.user_id, r->join.room_id);
+}
+
+static void
+on_joined(struct chat_call *call)
+{
+    finish(TB_CONTAINER(call, struct request, call), add_membership);
+}
+
+static void
+start_join_room(struct live *l, struct request *r)
+{
+    r->join.call.on_done = on_joined;
+    r->join.room_id = r->in.room_id;
+    chat_join(l->settings.chat, &r->join);
+}
+
+static void
+add_message(struct tb_json *j, const struct request *r)
+{
+    tb_json_key(j, "message");
+    chat_render_message(j, r->send.message);
+}
+
+static void
+on_sent(struct chat_call *call)
+{
+    finish(TB_CONTAINER(call, struct request, call), add_message);
+}
+
+static void
+start_send_message(struct live *l, struct request *r)
+{
+    r->send.call.on_done = on_sent;
+    r->send.room_id = r->in.room_id;
+    r->send.content = r->in.content.p != NULL ? r->in.content : TB_LIT("");
+    r->send.key = r->in.key;
+    chat_send(l->settings.chat, &r->send);
+}
+
+static void
+on_read(struct chat_call *call)
+{
+    finish(TB_CONTAINER(call, struct request, call), NULL);
+}
+
+static void
+start_read_message(struct live *l, struct request *r)
+{
+    r->read.call.on_done = on_read;
+    r->read.room_id = r->in.room_id;
+    r->read.ids = r->in.ids;
+    chat_read(l->settings.chat, &r->read);
+}
+
+/* Sockets are in exactly their user's rooms, so membership is known here. */
+static void
+start_typing(struct live *l, struct request *r)
+{
+    struct client *c = sio_socket_app(r->socket);
+    char           text[24];
+
+    (void)l;
+    if (!sio_is_in(r->socket, live_room_name(r->in.room_id, text)))
+        tb_fail(&r->call.err, TB_EDENIED, TEXT_NO_MEMBER, "typing");
+    else
+        typing_set(c, r->in.room_id, r->in.is_typing);
+    finish(r, NULL);
+}
+
+#define FIELD(kind_, name_, member, missing_, wrong_) \
+    { .name = name_, .kind = kind_, .at = offsetof(struct payload, member), .missing = missing_, .wrong = wrong_ }
+
+static const struct chat_field join_fields[] = {
+    FIELD(CHAT_ID, "roomId", room_id, TEXT_NO_ROOM_ID, "roomId must be a number"),
+};
+static const struct chat_field send_fields[] = {
+    FIELD(CHAT_ID, "roomId", room_id, TEXT_NO_ROOM_ID, "roomId must be a number"),
+    FIELD(CHAT_TEXT, "content", content, "Message content cannot be empty", "content must be text"),
+    FIELD(CHAT_TEXT, "clientId", key, NULL, "clientId must be text"),
+};
+static const struct chat_field typing_fields[] = {
+    FIELD(CHAT_ID, "roomId", room_id, TEXT_NO_ROOM_ID, "roomId must be a number"),
+    FIELD(CHAT_BOOL, "isTyping", is_typing, NULL, "isTyping must be true or false"),
+};
+static const struct chat_field read_fields[] = {
+    FIELD(CHAT_ID, "roomId", room_id, "roomId and messageIds are required", "roomId must be a number"),
+    FIELD(CHAT_IDS, "messageIds", ids, "roomId and messageIds are required", "messageIds must be an array of numbers"),
+};
+
+#define FIELDS(list_) { .list = list_, .n = sizeof list_ / sizeof *list_ }
+
+static const struct event {
+    const char        *name;
+    struct chat_fields fields;
+    void             (*start)(struct live *l, struct request *r);
+} events[] = {
+    { "join_room", FIELDS(join_fields), start_join_room },
+    { "send_message", FIELDS(send_fields), start_send_message },
+    { "typing", FIELDS(typing_fields), start_typing },
+    { "read_message", FIELDS(read_fields), start_read_message },
+};
+
+/* ---- taking one ---- */
+
+static const struct event *
+find_event(tb_str name)
+{
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        if (tb_str_eq(name, tb_str_of(events[i].name)))
+            return &events[i];
+    return NULL;
+}
+
+static bool
+is_too_fast(struct client *c)
+{
+    int64_t now = tb_mono_ms(c->live->settings.clock);
+
+    if (now - c->events_ms >= EVENTS_WINDOW_MS) {
+        c->events_ms = now;
+        c->events = 0;
+    }
+    return c->live->settings.limits.events_per_second != 0 && ++c->events > c->live->settings.limits.events_per_second;
+}
+
+/* Exactly one object, as the payload: no payload, another type and further arguments are refused. */
+static enum tb_code
+read_payload(const struct event *e, const struct sio_event *ev, struct request *r, struct tb_err *err)
+{
+    json_error_t at;
+    enum tb_code code = TB_OK;
+
+    if (ev->n_attachments > 0)
+        return tb_fail(err, TB_EINPUT, "Binary data is not expected here", "event with attachments");
+    json_t *args = json_loadb(ev->json.p, ev->json.n, JSON_ALLOW_NUL, &at);
+    if (args == NULL || json_array_size(args) > 2)
+        code = tb_fail(err, TB_EINPUT, "One object is expected as the payload", "event with other arguments");
+    else
+        code = chat_fields_read(json_array_get(args, 1), e->fields, &r->in, &r->mem, err);
+    json_decref(args);
+    return code;
+}
+
+void
+events_take(struct client *c, const struct sio_event *ev)
+{
+    const struct event *e = find_event(ev->name);
+    struct tb_err       err = { 0 };
+
+    if (is_too_fast(c)) {
+        tb_fail(&err, TB_ELIMIT, NULL, "events per second");
+        err.retry_after_s = 1;
+        ack_failure(c->socket, ev->ack, &err);
+        return;
+    }
+    if (e == NULL) {
+        tb_fail(&err, TB_EINPUT, "Unknown event", "unknown event");
+        ack_failure(c->socket, ev->ack, &err);
+        return;
+    }
+    struct request *r = TB_NEW(struct request);
+    r->live = c->live;
+    r->live->n_pending++;
+    r->socket = sio_socket_ref(c->socket);
+    r->ack = ev->ack;
+    r->call.user_id = c->user->id;
+    if (read_payload(e, ev, r, &r->call.err) != TB_OK) {
+        ack_failure(r->socket, r->ack, &r->call.err);
+        free_request(r);
+        return;
+    }
+    e->start(c->live, r);
+}

@@ -1,0 +1,594 @@
+/* From the journal to the sockets. A live socket hears each batch as it is committed; every other one catches up: a page
+ * from the store, sent, drained, the next page, until the ring of recent batches reaches back to where it stands; it takes
+ * the rest from there and is live. A live socket whose queue is full goes back to catching up. Nothing else joins the past
+ * to the present, so there is no gap and no repeat but what on_full cut in the middle of an op.
+ *
+ *   CHECKING -> PAGING -> DRAINING -> PAGING ...
+ *                  \          \-> LIVE -> DRAINING (its queue was full)
+ *                   \-> LIVE
+ *   any -> GONE
+ *
+ * Each packet is rendered and framed once and queued by reference to all who hear it. */
+#include "live_inside.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
+
+enum {
+    PAGE_EVENTS = 500,                  /* of one page: some 100 KB of packets, a tenth of what may be queued */
+    RING_MAX_BYTES = 16 << 20,          /* of the ring's content; the newest batch always stays */
+};
+
+/* ---- rendering: an event to its packets ---- */
+
+/* Where packets of the event go: a room, or one client. */
+struct outlet {
+    struct live              *live;
+    const struct store_event *event;
+    struct client            *only;             /* NULL: all live sockets of the packet's room */
+    bool                      checks_rooms;     /* only: leave out packets of rooms it is not in */
+};
+
+struct packet {
+    const struct outlet *outlet;
+    tb_str               name, args;
+    struct sio_message  *plain, *with_offset;   /* made when first wanted */
+};
+
+static struct sio_message *
+message_for(struct packet *p, const struct client *c)
+{
+    struct sio_namespace *ns = p->outlet->live->ns;
+    char                  offset[STORE_OFFSET_SIZE];
+
+    if (c->mode != OFFSET_ARGUMENT) {
+        if (p->plain == NULL)
+            p->plain = sio_message_new(ns, p->name, p->args);
+        return p->plain;
+    }
+    if (p->with_offset == NULL) {
+        struct tb_buf args = TB_BUF_INIT;
+        tb_buf_add(&args, p->args);
+        tb_buf_add_char(&args, ',');
+        store_event_offset(p->outlet->event, offset);
+        packet_offset(&args, offset);
+        p->with_offset = sio_message_new(ns, p->name, tb_buf_str(&args));
+        tb_buf_fini(&args);
+    }
+    return p->with_offset;
+}
+
+static void
+touch(struct client *c)
+{
+    struct live *l = c->live;
+
+    if (c->is_touched)
+        return;
+    if (l->n_touched == l->cap_touched) {
+        l->cap_touched = l->cap_touched ? 2 * l->cap_touched : 64;
+        l->touched = tb_realloc(l->touched, l->cap_touched * sizeof(struct client *));
+    }
+    l->touched[l->n_touched++] = c;
+    c->is_touched = true;
+}
+
+static void
+fall_behind(struct client *c, int64_t seen)
+{
+    c->seen = seen;
+    c->live->stats.fell_behind += c->state == CLIENT_LIVE;
+    client_set_state(c, CLIENT_DRAINING);
+    sio_socket_want_drain(c->socket);
+}
+
+/* false: its queue is full. While feeding, that closes nothing (see on_full), so c stays. */
+static bool
+hand(struct client *c, struct packet *p)
+{
+    const struct op *op = &p->outlet->event->op;
+
+    if (sio_socket_queued(c->socket) >= p->outlet->live->feed_max_queued)
+        return false;
+    if (!sio_emit(c->socket, message_for(p, c), SIO_RELIABLE))
+        return false;
+    touch(c);
+    if (op->kind == OP_MESSAGE_SENT && op->message_sent.sender_id != c->user->id)
+        delivery_handed(c, op->message_sent.id, op->message_sent.room_id);
+    return true;
+}
+
+static void
+hand_if_live(void *ctx, struct sio_socket *socket)
+{
+    struct packet *p = ctx;
+    struct client *c = sio_socket_app(socket);
+    int64_t        pos = p->outlet->event->op.pos;
+
+    if (c->state == CLIENT_LIVE && pos > c->seen && !hand(c, p))
+        fall_behind(c, pos - 1);
+}
+
+static void
+tell_room(struct packet *p, int64_t room_id)
+{
+    char              text[24];
+    tb_str            name = live_room_name(room_id, text);
+    struct sio_target room = { .rooms = &name, .n_rooms = 1 };
+
+    sio_each(p->outlet->live->ns, &room, hand_if_live, p);
+}
+
+static bool
+is_in(const struct client *c, int64_t room_id)
+{
+    char text[24];
+    return sio_is_in(c->socket, live_room_name(room_id, text));
+}
+
+/* false: the one client's queue is full. */
+static bool
+tell(const struct outlet *out, int64_t room_id, tb_str name, tb_str args)
+{
+    struct packet p = { .outlet = out, .name = name, .args = args };
+    bool          went = true;
+
+    if (out->only == NULL)
+        tell_room(&p, room_id);
+    else if (!out->checks_rooms || is_in(out->only, room_id))
+        went = hand(out->only, &p);
+    sio_message_free(&p.plain);
+    sio_message_free(&p.with_offset);
+    return went;
+}
+
+struct pair { int64_t message_id, user_id; };
+
+static int
+by_message(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    if (x->message_id != y->message_id)
+        return x->message_id < y->message_id ? -1 : 1;
+    return x->user_id < y->user_id ? -1 : x->user_id > y->user_id;
+}
+
+/* One `delivered` a message, with everybody of the op who got it. The op lists by room and user. */
+static bool
+tell_delivered_in(const struct outlet *out, int64_t room_id, struct tb_buf *args)
+{
+    const struct op *op = &out->event->op;
+    size_t           n = 0;
+    bool             went = true;
+
+    for (size_t i = 0; i < op->receipts.n; i++)
+        n += op->receipts.of[i].room_id == room_id ? op->receipts.of[i].n : 0;
+    struct pair *pairs = tb_alloc(n * sizeof *pairs);
+    int64_t     *users = tb_alloc(n * sizeof *users);
+    n = 0;
+    for (size_t i = 0; i < op->receipts.n; i++)
+        for (size_t k = 0; op->receipts.of[i].room_id == room_id && k < op->receipts.of[i].n; k++)
+            pairs[n++] = (struct pair){ op->receipts.of[i].message_ids[k], op->receipts.of[i].user_id };
+    qsort(pairs, n, sizeof *pairs, by_message);
+    for (size_t i = 0, end; i < n && went; i = end) {
+        for (end = i; end < n && pairs[end].message_id == pairs[i].message_id; end++)
+            users[end - i] = pairs[end].user_id;
+        tb_buf_clear(args);
+        packet_delivered(args, pairs[i].message_id, room_id, users, end - i, op->receipts.at);
+        went = tell(out, room_id, TB_LIT("delivered"), tb_buf_str(args));
+    }
+    tb_free(pairs);
+    tb_free(users);
+    return went;
+}
+
+static bool
+is_first_of_room(const struct op *op, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (op->receipts.of[k].room_id == op->receipts.of[i].room_id)
+            return false;
+    return true;
+}
+
+static bool
+tell_receipts(const struct outlet *out, struct tb_buf *args)
+{
+    const struct op *op = &out->event->op;
+    bool             went = true;
+
+    for (size_t i = 0; i < op->receipts.n && went; i++) {
+        const struct op_receipts *r = &op->receipts.of[i];
+        if (op->kind == OP_READ) {
+            tb_buf_clear(args);
+            packet_read(args, r, op->receipts.at);
+            went = tell(out, r->room_id, TB_LIT("read"), tb_buf_str(args));
+        } else if (is_first_of_room(op, i)) {
+            went = tell_delivered_in(out, r->room_id, args);
+        }
+    }
+    return went;
+}
+
+/* ---- membership moves sockets ---- */
+
+static void
+move(struct client *c, int64_t room_id, bool is_member)
+{
+    char text[24];
+
+    if (is_member)
+        sio_join(c->socket, live_room_name(room_id, text));
+    else
+        sio_leave(c->socket, live_room_name(room_id, text));
+}
+
+static void
+move_those_of(const struct outlet *out, int64_t user_id, int64_t room_id, bool is_member)
+{
+    struct user *u = live_find_user(out->live, user_id);
+
+    if (out->only != NULL) {
+        if (out->checks_rooms && out->only->user->id == user_id)
+            move(out->only, room_id, is_member);
+        return;
+    }
+    for (struct client *c = u != NULL ? u->clients : NULL; c != NULL; c = c->next)
+        if (c->state == CLIENT_LIVE && out->event->op.pos > c->seen)
+            move(c, room_id, is_member);
+}
+
+/* Who joins hears of it himself, and so does who leaves. false: the one client's queue is full. */
+static bool
+tell_event(const struct outlet *out, struct tb_buf *args)
+{
+    const struct op *op = &out->event->op;
+    bool             went;
+
+    tb_buf_clear(args);
+    switch (op->kind) {
+    case OP_MESSAGE_SENT:
+        packet_message(args, out->event);
+        return tell(out, op->message_sent.room_id, TB_LIT("receive_message"), tb_buf_str(args));
+    case OP_MEMBER_JOINED:
+        packet_joined(args, out->event);
+        move_those_of(out, op->member_joined.user_id, op->member_joined.room_id, true);
+        return tell(out, op->member_joined.room_id, TB_LIT("member_joined"), tb_buf_str(args));
+    case OP_MEMBER_LEFT:
+        packet_left(args, out->event);
+        went = tell(out, op->member_left.room_id, TB_LIT("member_left"), tb_buf_str(args));
+        if (went)
+            move_those_of(out, op->member_left.user_id, op->member_left.room_id, false);
+        return went;
+    case OP_DELIVERED:
+    case OP_READ:
+        return tell_receipts(out, args);
+    case OP_PARKED:
+    case OP_USER_REGISTERED:
+    case OP_PASSWORD_CHANGED:
+    case OP_PROFILE_CHANGED:
+    case OP_EMAIL_PARKED:
+    case OP_ROOM_CREATED:
+    case OP_LAST_SEEN:
+    case OP_KIND_COUNT:
+        break;
+    }
+    return true;    /* nothing that sockets hear of */
+}
+
+/* ---- what one client learns at the end of a batch or page ---- */
+
+static void
+tell_offset(struct client *c, struct sio_message **message, const char *offset)
+{
+    struct tb_buf args = TB_BUF_INIT;
+
+    if (c->mode != OFFSET_EVENT)
+        return;
+    if (*message == NULL) {
+        packet_offset(&args, offset);
+        *message = sio_message_new(c->live->ns, TB_LIT("offset"), tb_buf_str(&args));
+        tb_buf_fini(&args);
+    }
+    sio_emit(c->socket, *message, SIO_RELIABLE);    /* a full queue: the next batch brings a newer one */
+}
+
+/* offset: of the last position that those who are not behind have been handed everything up to. */
+static void
+finish_touched(struct live *l, const char *offset)
+{
+    struct sio_message *message = NULL;
+
+    for (size_t i = 0; i < l->n_touched; i++) {
+        struct client *c = l->touched[i];
+        c->is_touched = false;
+        if (c->state != CLIENT_DRAINING)
+            tell_offset(c, &message, offset);
+        delivery_ping(c);
+    }
+    l->n_touched = 0;
+    sio_message_free(&message);
+}
+
+/* ---- the ring ---- */
+
+static struct store_batch *
+ring_at(const struct live *l, size_t i)
+{
+    return l->ring[(l->ring_first + i) % l->settings.limits.ring_batches];
+}
+
+static size_t
+size_of(const struct store_batch *b)
+{
+    size_t bytes = sizeof *b + b->n * sizeof *b->events;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct op *op = &b->events[i].op;
+        if (op->kind == OP_MESSAGE_SENT)
+            bytes += op->message_sent.content.n;
+        else if (op->kind == OP_DELIVERED || op->kind == OP_READ)
+            for (size_t k = 0; k < op->receipts.n; k++)
+                bytes += sizeof op->receipts.of[k] + op->receipts.of[k].n * sizeof(int64_t);
+    }
+    return bytes;
+}
+
+static void
+ring_drop_oldest(struct live *l)
+{
+    struct store_batch *b = ring_at(l, 0);
+
+    l->ring_bytes -= size_of(b);
+    l->ring_first = (l->ring_first + 1) % l->settings.limits.ring_batches;
+    l->ring_n--;
+    store_batch_free(&b);
+}
+
+static void
+ring_add(struct live *l, struct store_batch *b)
+{
+    if (l->ring_n == l->settings.limits.ring_batches)
+        ring_drop_oldest(l);
+    l->ring[(l->ring_first + l->ring_n++) % l->settings.limits.ring_batches] = b;
+    l->ring_bytes += size_of(b);
+    while (l->ring_n > 1 && l->ring_bytes > RING_MAX_BYTES)
+        ring_drop_oldest(l);
+}
+
+static bool
+ring_reaches(const struct live *l, int64_t seen)
+{
+    return seen >= l->head || (l->ring_n > 0 && ring_at(l, 0)->from <= seen);
+}
+
+/* From the ring to the head, then live. Its queue may fill up on the way. */
+static void
+catch_up_from_ring(struct client *c)
+{
+    struct live   *l = c->live;
+    struct outlet  out = { .live = l, .only = c, .checks_rooms = true };
+    struct tb_buf  args = TB_BUF_INIT;
+    bool           went = true;
+    const char    *offset = "";
+
+    for (size_t i = 0; i < l->ring_n && went; i++) {
+        struct store_batch *b = ring_at(l, i);
+        offset = b->offset;
+        for (size_t k = 0; b->to > c->seen && k < b->n && went; k++) {
+            out.event = &b->events[k];
+            if (out.event->op.pos > c->seen && !(went = tell_event(&out, &args)))
+                fall_behind(c, out.event->op.pos - 1);
+        }
+    }
+    tb_buf_fini(&args);
+    if (went) {
+        c->seen = c->seen > l->head ? c->seen : l->head;
+        client_set_state(c, CLIENT_LIVE);
+    }
+    finish_touched(l, offset);      /* it was touched only if there was a batch, and so an offset */
+}
+
+/* ---- pages ---- */
+
+struct page {
+    struct store_catch_up r;
+    struct client        *client;
+};
+
+static void on_page(struct store_op *op);
+
+static void
+ask_page(struct client *c)
+{
+    struct page *p = TB_NEW(struct page);
+
+    p->client = c;
+    p->r.user_id = c->user->id;
+    p->r.seen = c->seen;
+    p->r.max_events = PAGE_EVENTS;
+    p->r.op.reply_to = c->live->settings.mailbox;
+    p->r.op.on_done = on_page;
+    c->is_waiting = true;
+    c->live->n_pending++;
+    client_set_state(c, CLIENT_PAGING);
+    store_catch_up(c->live->settings.store, &p->r);
+}
+
+static void
+go_on(struct client *c)
+{
+    if (ring_reaches(c->live, c->seen) && !c->is_in_later_rooms)
+        catch_up_from_ring(c);
+    else
+        ask_page(c);
+}
+
+static void
+set_rooms(struct client *c, const struct store_catch_up *r)
+{
+    c->is_in_later_rooms = false;
+    sio_leave_all(c->socket);
+    for (size_t i = 0; i < r->n_rooms; i++)
+        move(c, r->room_ids[i], true);
+}
+
+/* The socket that is still alive under that id, a connection that we do not know to be dead, makes room. */
+static void
+close_old_socket(struct client *c)
+{
+    struct sio_socket *old = sio_socket_find(c->live->ns, tb_str_of(c->sid));
+
+    if (old != NULL)
+        sio_conn_close(sio_socket_conn(old), EIO_AT_ONCE);
+}
+
+/* false: the connection ended over it, and c with it. */
+static bool
+accept_client(struct client *c, const struct store_catch_up *r)
+{
+    struct live *l = c->live;
+    char         pid[RECOVERY_PID_SIZE];
+
+    set_rooms(c, r);
+    if (c->is_recovered)
+        close_old_socket(c);    /* not earlier: of two that bring the same pid at once, the later one stays */
+    recovery_pid_make(&l->key, c->user->id, tb_str_of(l->journal_uuid), tb_str_of(c->sid), c->start, pid);
+    c->is_accepted = true;
+    if (!sio_accept(c->socket, tb_str_of(c->sid), tb_str_of(pid)))
+        return false;
+    l->stats.recovered += c->is_recovered;
+    if (!c->user->is_announced)
+        presence_came(l, c->user);
+    return true;
+}
+
+static void
+send_page(struct client *c, const struct store_catch_up *r)
+{
+    struct live  *l = c->live;
+    struct outlet out = { .live = l, .only = c };
+    struct tb_buf args = TB_BUF_INIT;
+    bool          went = true;
+
+    for (size_t i = 0; i < r->n && went; i++) {
+        out.event = &r->events[i];
+        went = tell_event(&out, &args);
+        if (!went)
+            fall_behind(c, out.event->op.pos - 1);
+    }
+    tb_buf_fini(&args);
+    if (!went) {
+        c->is_in_later_rooms = true;
+        finish_touched(l, r->offset);
+        return;
+    }
+    c->seen = r->upto;
+    set_rooms(c, r);
+    finish_touched(l, r->offset);
+    if (ring_reaches(l, c->seen)) {
+        catch_up_from_ring(c);
+    } else {
+        client_set_state(c, CLIENT_DRAINING);
+        sio_socket_want_drain(c->socket);
+    }
+}
+
+static void
+take_page(struct client *c, struct store_catch_up *r)
+{
+    struct live *l = c->live;
+
+    l->stats.pages++;
+    if (r->op.err.code != TB_OK) {      /* busy, or the disk: it comes back and tries again */
+        log_warn("live.page_failed", "user=%" PRId64 " why=\"%s\"", c->user->id, r->op.err.why);
+        client_drop(c);
+        return;
+    }
+    if (!c->is_accepted && !accept_client(c, r))
+        return;
+    l->is_feeding = true;
+    send_page(c, r);
+    l->is_feeding = false;
+}
+
+static void
+on_page(struct store_op *op)
+{
+    struct page   *p = TB_CONTAINER(op, struct page, r.op);
+    struct client *c = p->client;
+
+    c->is_waiting = false;
+    c->live->n_pending--;
+    if (c->state == CLIENT_GONE)
+        client_set_state(c, CLIENT_GONE);       /* nobody waits for it any more: freed */
+    else
+        take_page(c, &p->r);
+    store_op_fini(op);
+    tb_free(p);
+}
+
+void
+feed_start(struct client *c)
+{
+    ask_page(c);
+}
+
+void
+feed_on_drain(struct client *c)
+{
+    if (c->state != CLIENT_DRAINING)
+        return;
+    c->live->is_feeding = true;
+    go_on(c);
+    c->live->is_feeding = false;
+}
+
+/* ---- live ---- */
+
+void
+feed_on_batch(void *ctx, struct store_batch *b)
+{
+    struct live  *l = ctx;
+    struct outlet out = { .live = l };
+    struct tb_buf args = TB_BUF_INIT;
+
+    l->is_feeding = true;
+    for (size_t i = 0; i < b->n; i++) {
+        out.event = &b->events[i];
+        (void)tell_event(&out, &args);
+    }
+    l->head = b->to;
+    ring_add(l, b);
+    finish_touched(l, b->offset);
+    l->is_feeding = false;
+    tb_buf_fini(&args);
+}
+
+static void
+notice_if_live(void *ctx, struct sio_socket *socket)
+{
+    const struct client *c = sio_socket_app(socket);
+
+    if (c->state == CLIENT_LIVE && sio_socket_queued(socket) < c->live->feed_max_queued / 2)
+        (void)sio_emit(socket, ctx, SIO_RELIABLE);
+}
+
+void
+feed_notice(struct live *l, const struct sio_target *to, struct sio_message *m)
+{
+    bool was_feeding = l->is_feeding;
+
+    l->is_feeding = true;
+    sio_each(l->ns, to, notice_if_live, m);
+    l->is_feeding = was_feeding;
+}
+
+void
+feed_close(struct live *l)
+{
+    while (l->ring_n > 0)
+        ring_drop_oldest(l);
+    tb_free(l->ring);
+    tb_free(l->touched);
+}

@@ -1,0 +1,103 @@
+/* What stands before the hashers: tries are counted per account and address, and ten times as wide per address, so
+ * that one machine can neither guess one password nor walk through all accounts, and cannot lock others out of
+ * theirs. Keys are keyed hashes: nobody can choose colliding ones, and no e-mail is kept. */
+#include "inside.h"
+
+#include <arpa/inet.h>
+#include <sodium.h>
+
+enum { V6_NETWORK_BYTES = 8 };      /* of an IPv6 address: who has one has the whole /64 */
+
+/* The bytes of peer that its owner cannot choose: an IPv4 address, an IPv6 /64; what is neither stands as it is. */
+static tb_str
+network_of(tb_str peer, unsigned char bytes[16])
+{
+    static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+    char                       text[INET6_ADDRSTRLEN] = { 0 };
+
+    if (peer.n == 0 || peer.n >= sizeof text)
+        return peer;
+    memcpy(text, peer.p, peer.n);
+    if (inet_pton(AF_INET, text, bytes) == 1)
+        return (tb_str){ (const char *)bytes, 4 };
+    if (inet_pton(AF_INET6, text, bytes) != 1)
+        return peer;
+    if (memcmp(bytes, mapped, sizeof mapped) == 0)
+        return (tb_str){ (const char *)bytes + sizeof mapped, 4 };
+    return (tb_str){ (const char *)bytes, V6_NETWORK_BYTES };
+}
+
+static void
+feed(crypto_generichash_state *h, tb_str s)
+{
+    uint64_t n = s.n;       /* so that no two lists of parts are the same bytes */
+
+    crypto_generichash_update(h, (const unsigned char *)&n, sizeof n);
+    crypto_generichash_update(h, (const unsigned char *)s.p, s.n);
+}
+
+static struct chat_limit_key
+key_of(const struct chat *c, tb_str kind, tb_str who, tb_str peer)
+{
+    crypto_generichash_state h;
+    struct chat_limit_key    key;
+    unsigned char            bytes[16];
+
+    crypto_generichash_init(&h, c->login_key, sizeof c->login_key, sizeof key);
+    feed(&h, kind);
+    feed(&h, who);
+    feed(&h, network_of(peer, bytes));
+    crypto_generichash_final(&h, (unsigned char *)&key, sizeof key);
+    return key;
+}
+
+static const char too_many[] = "Too many attempts, try again later";
+
+enum tb_code
+chat_gate_address(struct chat *c, tb_str peer, struct tb_err *e)
+{
+    struct chat_limit_key address = key_of(c, TB_LIT("address"), TB_STR_NULL, peer);
+    int64_t               wait_us;
+
+    if (!chat_limit_admit(c->addresses, address, tb_mono_us(c->clock), &wait_us))
+        return chat_fail_limit(e, too_many, wait_us);
+    return TB_OK;
+}
+
+/* A try that the account refuses does not count for the address either. */
+static enum tb_code
+gate(struct chat *c, tb_str kind, tb_str who, tb_str peer, struct tb_err *e)
+{
+    struct chat_limit_key account = key_of(c, kind, who, peer);
+    struct chat_limit_key address = key_of(c, TB_LIT("address"), TB_STR_NULL, peer);
+    int64_t               now = tb_mono_us(c->clock), wait_us;
+
+    if (!chat_limit_admit(c->addresses, address, now, &wait_us))
+        return chat_fail_limit(e, too_many, wait_us);
+    if (!chat_limit_admit(c->accounts, account, now, &wait_us)) {
+        chat_limit_take_back(c->addresses, address, now);
+        return chat_fail_limit(e, too_many, wait_us);
+    }
+    return TB_OK;
+}
+
+/* As the store compares e-mails: trimmed, ASCII letters folded. */
+enum tb_code
+chat_gate_email(struct chat *c, tb_str email, tb_str peer, struct tb_err *e)
+{
+    struct tb_buf folded = TB_BUF_INIT;
+
+    tb_buf_add(&folded, tb_str_trim(email));
+    for (size_t i = 0; i < folded.n; i++)
+        if (folded.p[i] >= 'A' && folded.p[i] <= 'Z')
+            folded.p[i] = (char)(folded.p[i] - 'A' + 'a');
+    enum tb_code code = gate(c, TB_LIT("email"), tb_buf_str(&folded), peer, e);
+    tb_buf_fini(&folded);
+    return code;
+}
+
+enum tb_code
+chat_gate_user(struct chat *c, int64_t user_id, tb_str peer, struct tb_err *e)
+{
+    return gate(c, TB_LIT("user"), (tb_str){ (const char *)&user_id, sizeof user_id }, peer, e);
+}

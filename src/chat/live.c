@@ -1,0 +1,573 @@
+/* Sockets from CONNECT to their end, and who of them is whose. The namespace's handler is here; what a socket hears is
+ * feed.c's, what it says events.c's. One function makes every move of a client's state (table below). */
+#include "live_inside.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    CONNECTS_WINDOW_MS = 60000,
+    ADDRESSES_TRACKED = 100000,
+    SWEEP_MS = 1000,                    /* how often expired tokens are looked for */
+    MAX_AUTHORIZATION = 4096 + 16,      /* bytes of a handshake's header that are kept: a token and its scheme */
+};
+
+#define TEXT_MISSING "Unauthorized: missing token"
+#define TEXT_INVALID "Unauthorized: invalid token"
+
+static const bool allowed[CLIENT_STATE_COUNT][CLIENT_STATE_COUNT] = {
+    [CLIENT_CHECKING] = { [CLIENT_PAGING] = true, [CLIENT_GONE] = true },
+    [CLIENT_PAGING]   = { [CLIENT_PAGING] = true, [CLIENT_DRAINING] = true, [CLIENT_LIVE] = true, [CLIENT_GONE] = true },
+    [CLIENT_DRAINING] = { [CLIENT_PAGING] = true, [CLIENT_DRAINING] = true, [CLIENT_LIVE] = true, [CLIENT_GONE] = true },
+    [CLIENT_LIVE]     = { [CLIENT_DRAINING] = true, [CLIENT_GONE] = true },
+    [CLIENT_GONE]     = { [CLIENT_GONE] = true },
+};
+
+/* ---- small things ---- */
+
+tb_str
+live_room_name(int64_t room_id, char out[24])
+{
+    int n = snprintf(out, 24, "r%" PRId64, room_id);
+    return (tb_str){ .p = out, .n = (size_t)n };
+}
+
+void
+live_wake(struct live *l, int64_t at_ms)
+{
+    if (at_ms >= l->wake_ms)
+        return;
+    l->wake_ms = at_ms;
+    l->settings.wake_at(l->settings.wake_ctx, at_ms);
+}
+
+void
+client_drop(struct client *c)
+{
+    if (c->socket != NULL)
+        sio_conn_close(sio_socket_conn(c->socket), EIO_AT_ONCE);
+}
+
+/* A client that is gone is freed with the last answer that it waits for. */
+void
+client_set_state(struct client *c, enum client_state to)
+{
+    assert(allowed[c->state][to]);
+    c->live->stats.catching_up += (to != CLIENT_LIVE && to != CLIENT_GONE);
+    c->live->stats.catching_up -= (c->state != CLIENT_LIVE && c->state != CLIENT_GONE);
+    c->state = to;
+    if (to == CLIENT_GONE && !c->is_waiting)
+        tb_free(c);
+}
+
+/* ---- users ---- */
+
+struct user *
+live_find_user(struct live *l, int64_t id)
+{
+    struct user *u;
+
+    HASH_FIND(hh, l->users, &id, sizeof id, u);
+    return u;
+}
+
+static void
+free_left_rooms(struct user *u)
+{
+    for (size_t i = 0; i < u->n_left_rooms; i++)
+        tb_str_free(&u->left_rooms[i]);
+    tb_free(u->left_rooms);
+    u->left_rooms = NULL;
+    u->n_left_rooms = 0;
+}
+
+void
+live_forget_user(struct live *l, struct user *u)
+{
+    assert(u->n_clients == 0 && !u->is_changed);
+    HASH_DEL(l->users, u);
+    free_left_rooms(u);
+    tb_free(u);
+}
+
+static struct user *
+take_user(struct live *l, int64_t id)
+{
+    struct user *u = live_find_user(l, id);
+
+    if (u == NULL) {
+        u = TB_NEW(struct user);
+        u->id = id;
+        HASH_ADD(hh, l->users, id, sizeof u->id, u);
+    }
+    return u;
+}
+
+static void
+add_client(struct user *u, struct client *c)
+{
+    c->user = u;
+    c->next = u->clients;
+    if (c->next != NULL)
+        c->next->prev = c;
+    u->clients = c;
+    u->n_clients++;
+    u->offline_at_ms = 0;
+}
+
+/* When nobody else is left of him: where he was, so that those who shared a room with him can be told. */
+static void
+keep_left_rooms(struct user *u, const struct sio_socket *socket)
+{
+    free_left_rooms(u);
+    u->n_left_rooms = sio_room_count(socket);
+    u->left_rooms = tb_alloc(u->n_left_rooms * sizeof *u->left_rooms);
+    for (size_t i = 0; i < u->n_left_rooms; i++)
+        u->left_rooms[i] = tb_str_dup(sio_room_at(socket, i));
+}
+
+static void
+remove_client(struct client *c)
+{
+    struct user *u = c->user;
+
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        u->clients = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    if (--u->n_clients > 0)
+        return;
+    if (u->is_announced || u->is_changed) {
+        if (c->is_accepted)         /* else it was in no rooms, and those of the one before it stand */
+            keep_left_rooms(u, c->socket);
+        presence_went(c->live, u);
+    } else {
+        live_forget_user(c->live, u);   /* nobody ever heard of him */
+    }
+}
+
+/* ---- connecting ---- */
+
+static tb_str
+text_of(const json_t *auth, const char *key)
+{
+    const json_t *v = json_object_get(auth, key);
+    return json_is_string(v) ? (tb_str){ .p = json_string_value(v), .n = json_string_length(v) } : TB_STR_NULL;
+}
+
+/* auth.token, with or without its scheme; else the handshake's Authorization. */
+static tb_str
+find_token(struct sio_socket *sk, const json_t *auth)
+{
+    static const char scheme[] = "Bearer ";
+    tb_str            token = text_of(auth, "token");
+    const char       *header = sio_conn_app(sio_socket_conn(sk));
+
+    if (token.n == 0 && header != NULL)
+        token = tb_str_of(header);
+    if (token.n >= sizeof scheme - 1 &&
+        tb_str_eq_nocase((tb_str){ .p = token.p, .n = sizeof scheme - 1 }, tb_str_of(scheme)))
+        token = (tb_str){ .p = token.p + sizeof scheme - 1, .n = token.n - (sizeof scheme - 1) };
+    return token;
+}
+
+static enum offset_mode
+mode_of(const json_t *auth)
+{
+    tb_str recovery = text_of(auth, "recovery");
+
+    if (tb_str_eq(recovery, TB_LIT("argument")))
+        return OFFSET_ARGUMENT;
+    return tb_str_eq(recovery, TB_LIT("off")) ? OFFSET_OFF : OFFSET_EVENT;
+}
+
+static struct client *
+new_client(struct live *l, struct sio_socket *sk, const struct chat_claims *who, enum offset_mode mode)
+{
+    struct client *c = TB_NEW(struct client);
+
+    c->live = l;
+    c->socket = sk;
+    c->mode = mode;
+    c->expires_at = who->expires_at;
+    c->seen = c->start = l->head;
+    recovery_sid_make(c->sid);
+    add_client(take_user(l, who->user_id), c);
+    sio_socket_set_app(sk, c);
+    l->stats.clients++;
+    l->stats.catching_up++;
+    return c;
+}
+
+/* ---- recovering ---- */
+
+struct checking {
+    struct store_find_offset r;
+    struct client           *client;
+    char                    *offset;    /* what the client brought; NULL: the start of its pid is looked at */
+};
+
+static bool
+is_recent(const struct live *l, int64_t at)
+{
+    int64_t window_ms = (int64_t)l->settings.limits.recovery_days * 86400000;
+    return at == 0 || (at >> 16) + window_ms >= tb_wall_ms(l->settings.clock);
+}
+
+static void
+start_new_session(struct client *c)
+{
+    c->is_recovered = false;
+    c->seen = c->start = c->live->head;
+    recovery_sid_make(c->sid);
+    feed_start(c);
+}
+
+static void
+recover(struct client *c, int64_t pos, bool has_offset)
+{
+    c->is_recovered = true;
+    c->seen = pos > c->start ? pos : c->start;
+    if (has_offset)
+        delivery_confirm_upto(c, pos);
+    feed_start(c);
+}
+
+static void
+on_checked(struct store_op *op)
+{
+    struct checking *k = TB_CONTAINER(op, struct checking, r.op);
+    struct client   *c = k->client;
+    struct live     *l = c->live;
+
+    c->is_waiting = false;
+    l->n_pending--;
+    if (c->state == CLIENT_GONE) {
+        client_set_state(c, CLIENT_GONE);
+    } else if (op->err.code == TB_EINPUT) {
+        l->stats.refused_offset++;
+        start_new_session(c);
+    } else if (op->err.code != TB_OK) {
+        client_drop(c);             /* busy: it comes back and tries again */
+    } else if (!is_recent(l, k->r.at)) {
+        l->stats.refused_old++;
+        start_new_session(c);
+    } else {
+        recover(c, k->r.pos, k->offset != NULL);
+    }
+    store_op_fini(op);
+    tb_free(k->offset);
+    tb_free(k);
+}
+
+static void
+check_offset(struct client *c, tb_str offset)
+{
+    struct checking *k = TB_NEW(struct checking);
+
+    k->client = c;
+    k->offset = offset.n > 0 ? tb_str_to_c(offset) : NULL;
+    k->r.offset = (tb_str){ .p = k->offset, .n = offset.n };
+    k->r.pos = c->start;
+    k->r.op.reply_to = c->live->settings.mailbox;
+    k->r.op.on_done = on_checked;
+    c->is_waiting = true;
+    c->live->n_pending++;
+    store_find_offset(c->live->settings.store, &k->r);
+}
+
+/* With a pid of ours it is recovered from its offset, or from its start when it never learnt one; otherwise it is new. */
+static void
+begin(struct client *c, const json_t *auth)
+{
+    struct live *l = c->live;
+    tb_str       pid = text_of(auth, "pid"), offset = text_of(auth, "offset");
+    char         sid[RECOVERY_SID_SIZE];
+    int64_t      start;
+
+    if (pid.n == 0 || c->mode == OFFSET_OFF) {
+        feed_start(c);
+        return;
+    }
+    if (!recovery_pid_read(&l->key, c->user->id, tb_str_of(l->journal_uuid), pid, sid, &start) || start > l->head) {
+        l->stats.refused_pid++;
+        feed_start(c);
+        return;
+    }
+    memcpy(c->sid, sid, sizeof c->sid);
+    c->start = start;
+    check_offset(c, offset);
+}
+
+static void
+on_connect(void *ctx, struct sio_socket *sk, tb_str auth_text)
+{
+    struct live       *l = ctx;
+    struct chat_claims who;
+    struct tb_err      e = { 0 };
+    json_t            *auth = json_loadb(auth_text.p, auth_text.n, JSON_ALLOW_NUL, NULL);
+    tb_str             token = find_token(sk, auth);
+    struct user       *u;
+
+    if (l->is_stopping) {
+        sio_conn_close(sio_socket_conn(sk), EIO_AT_ONCE);
+    } else if (token.n == 0) {
+        sio_refuse(sk, TB_LIT(TEXT_MISSING), TB_STR_NULL);
+    } else if (chat_authenticate(l->settings.chat, token, &who, &e) != TB_OK) {
+        sio_refuse(sk, TB_LIT(TEXT_INVALID), TB_STR_NULL);
+    } else if ((u = live_find_user(l, who.user_id)) != NULL && u->n_clients >= l->settings.limits.sockets_per_user) {
+        log_warn("live.too_many_sockets", "user=%" PRId64, who.user_id);
+        sio_conn_close(sio_socket_conn(sk), EIO_AT_ONCE);
+    } else {
+        begin(new_client(l, sk, &who, mode_of(auth)), auth);
+    }
+    json_decref(auth);
+}
+
+/* ---- the rest of a socket's life ---- */
+
+static void
+on_event(void *ctx, struct sio_socket *sk, const struct sio_event *ev)
+{
+    struct client *c = sio_socket_app(sk);
+
+    (void)ctx;
+    if (c != NULL)
+        events_take(c, ev);
+}
+
+static void
+on_disconnect(void *ctx, struct sio_socket *sk, enum sio_reason why)
+{
+    struct client *c = sio_socket_app(sk);
+
+    (void)ctx;
+    if (c == NULL)
+        return;
+    log_debug("live.disconnect", "user=%" PRId64 " why=\"%s\"", c->user->id, sio_reason_text(why));
+    delivery_forget(c);
+    remove_client(c);
+    c->socket = NULL;
+    c->live->stats.clients--;
+    sio_socket_set_app(sk, NULL);
+    assert(!c->is_touched);         /* nothing ends a connection while a batch is handed out */
+    client_set_state(c, CLIENT_GONE);
+}
+
+static void
+on_pong(void *ctx, struct sio_socket *sk, uint64_t sent)
+{
+    struct client *c = sio_socket_app(sk);
+
+    (void)ctx;
+    if (c != NULL)
+        delivery_pong(c, sent);
+}
+
+static void
+on_drain(void *ctx, struct sio_socket *sk)
+{
+    struct client *c = sio_socket_app(sk);
+
+    (void)ctx;
+    if (c != NULL)
+        feed_on_drain(c);
+}
+
+static enum sio_full
+on_full(void *ctx, struct sio_socket *sk)
+{
+    struct live *l = ctx;
+
+    (void)sk;
+    return l->is_feeding ? SIO_FULL_DROP : SIO_FULL_CLOSE;
+}
+
+static const struct sio_handler handler = {
+    .on_connect = on_connect, .on_event = on_event, .on_disconnect = on_disconnect,
+    .on_pong = on_pong,       .on_drain = on_drain, .on_full = on_full,
+};
+
+/* ---- handshakes ---- */
+
+/* By address: two halves of a keyed hash, so that nobody chooses what shares a bucket. */
+static struct chat_limit_key
+key_of(const struct live *l, tb_str peer)
+{
+    struct chat_limit_key key;
+
+    crypto_generichash((unsigned char *)&key, sizeof key, (const unsigned char *)peer.p, peer.n, l->key.bytes,
+                       sizeof l->key.bytes);
+    return key;
+}
+
+static struct chat_rate
+connect_rate(const struct live_limits *limits)
+{
+    return (struct chat_rate){ .max = limits->connects, .window_ms = CONNECTS_WINDOW_MS, .tracked = ADDRESSES_TRACKED };
+}
+
+static bool
+allow(void *ctx, const struct eio_request *rq, const char **message)
+{
+    struct live *l = ctx;
+    int64_t      wait_us;
+
+    if (chat_limit_admit(l->connects, key_of(l, rq->peer), tb_mono_us(l->settings.clock), &wait_us))
+        return true;
+    *message = "Too many connections from your address";
+    return false;
+}
+
+/* For sockets that bring no token of their own. */
+static void
+keep_authorization(void *ctx, struct sio_conn *conn, const struct eio_request *rq)
+{
+    tb_str value = rq->ops->header != NULL ? rq->ops->header(rq, TB_LIT("authorization")) : TB_STR_NULL;
+
+    (void)ctx;
+    if (value.n > 0 && value.n <= MAX_AUTHORIZATION)
+        sio_conn_set_app(conn, tb_str_to_c(value));
+}
+
+static void
+drop_authorization(void *ctx, struct sio_conn *conn, enum eio_reason why)
+{
+    (void)ctx, (void)why;
+    tb_free(sio_conn_app(conn));
+    sio_conn_set_app(conn, NULL);
+}
+
+static const struct sio_server_handler server_handler = { .allow = allow, .on_open = keep_authorization,
+                                                          .on_close = drop_authorization };
+
+/* ---- time ---- */
+
+static void
+close_expired(struct live *l)
+{
+    int64_t      now = tb_wall_ms(l->settings.clock);
+    struct user *next_user;
+
+    for (struct user *u = l->users; u != NULL; u = next_user) {
+        struct client *next;
+        next_user = u->hh.next;
+        for (struct client *c = u->clients; c != NULL; c = next) {
+            next = c->next;
+            if (c->expires_at <= now) {
+                bool is_last = u->n_clients == 1;
+                client_drop(c);
+                if (is_last)
+                    break;          /* the user may be gone with it */
+            }
+        }
+    }
+}
+
+void
+live_tick(struct live *l)
+{
+    int64_t now = tb_mono_ms(l->settings.clock);
+
+    l->wake_ms = INT64_MAX;
+    delivery_tick(l, now);
+    presence_tick(l, now);
+    if (now >= l->sweep_at_ms) {
+        close_expired(l);
+        l->sweep_at_ms = now + SWEEP_MS;
+    }
+    live_wake(l, l->sweep_at_ms);
+}
+
+/* ---- opening and closing ---- */
+
+struct live *
+live_open(const struct live_settings *settings)
+{
+    struct live        *l = TB_NEW(struct live);
+    struct store_status status;
+
+    l->settings = *settings;
+    l->key = recovery_key_from(settings->secret);
+    l->settings.secret = TB_STR_NULL;
+    l->wake_ms = INT64_MAX;
+    l->feed_max_queued = settings->options->eio.max_queued / 2;
+    store_status(settings->store, &status);
+    memcpy(l->journal_uuid, status.journal_uuid, sizeof l->journal_uuid);
+    l->head = status.head_pos;
+    l->ring = tb_alloc_zero(settings->limits.ring_batches * sizeof(struct store_batch *));
+    l->connects = chat_limit_new(connect_rate(&settings->limits));
+    l->server = sio_server_new(settings->host, settings->options, &server_handler, l);
+    l->ns = sio_namespace_add(l->server, TB_LIT("/"), &handler, l);
+    store_feed(settings->store, settings->mailbox, feed_on_batch, l);
+    live_wake(l, tb_mono_ms(settings->clock));
+    return l;
+}
+
+void
+live_stop(struct live *l)
+{
+    l->is_stopping = true;
+    presence_stop(l);
+    if (!l->is_storing)
+        delivery_flush(l);      /* else it is being stored, and what came since is proved again when they are back */
+    sio_server_close(l->server);
+}
+
+bool
+live_is_settled(const struct live *l)
+{
+    return l->n_pending == 0;
+}
+
+struct eio_engine *
+live_engine(struct live *l)
+{
+    return sio_server_engine(l->server);
+}
+
+void
+live_close(struct live **lp)
+{
+    struct live *l = *lp;
+    struct user *next;
+
+    if (l == NULL)
+        return;
+    sio_server_free(&l->server);
+    for (struct user *u = l->users; u != NULL; u = next) {
+        next = u->hh.next;
+        u->is_changed = false;
+        live_forget_user(l, u);
+    }
+    feed_close(l);
+    delivery_close(l);
+    chat_limit_free(&l->connects);
+    tb_free(l);
+    *lp = NULL;
+}
+
+void
+live_set_limits(struct live *l, const struct live_limits *limits)
+{
+    size_t ring = l->settings.limits.ring_batches;      /* fixed at open */
+
+    l->settings.limits = *limits;
+    l->settings.limits.ring_batches = ring;
+    chat_limit_set(l->connects, connect_rate(limits));
+}
+
+void
+live_stats(const struct live *l, struct live_stats *out)
+{
+    *out = l->stats;
+    out->users = HASH_COUNT(l->users);
+}

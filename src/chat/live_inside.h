@@ -1,0 +1,165 @@
+#pragma once
+/* What the files of the live part share. Threads: the loop owns all of it. */
+#include "chat/limit.h"
+#include "chat/live.h"
+#include "chat/recovery.h"
+#include "store/feed.h"
+
+#include <uthash.h>
+
+enum client_state {
+    CLIENT_CHECKING,        /* its offset is being looked up */
+    CLIENT_PAGING,          /* a page has been asked for */
+    CLIENT_DRAINING,        /* a page was sent; the next is asked for when its queue has drained */
+    CLIENT_LIVE,            /* at the head: hears each batch as it comes */
+    CLIENT_GONE,            /* its socket has ended; freed when no answer is awaited any more */
+    CLIENT_STATE_COUNT
+};
+
+enum offset_mode { OFFSET_EVENT, OFFSET_ARGUMENT, OFFSET_OFF };     /* how a client learns the offset */
+
+struct proof {                          /* a message handed to the connection as its sent-th packet */
+    uint64_t sent;
+    int64_t  message_id, room_id;
+};
+
+struct client {                         /* one socket of one user */
+    struct live       *live;
+    struct sio_socket *socket;          /* NULL once gone */
+    struct user       *user;
+    struct client     *next, *prev;     /* of the user's */
+    enum client_state  state;
+    enum offset_mode   mode;
+    int64_t            seen;            /* everything up to this position was handed over */
+    int64_t            expires_at;      /* of the token, ms */
+    bool               is_accepted, is_recovered, is_waiting;   /* is_waiting: an answer of the store is awaited */
+    bool               is_in_later_rooms;   /* those at the end of a page that was not sent whole: the ring cannot go on there */
+    bool               is_touched;      /* got something from the batch under way */
+    char               sid[RECOVERY_SID_SIZE];
+    int64_t            start;           /* of its pid */
+    struct proof      *proofs;          /* handed over and not confirmed, oldest first */
+    uint32_t           n_proofs, cap_proofs;
+    int64_t            pinged_ms;       /* last early ping */
+    bool               is_ping_due;     /* waits in live->pings for its second to be over */
+    uint32_t           events;          /* taken in the second that began at events_ms */
+    int64_t            events_ms;
+    struct client     *next_due;        /* in live->pings */
+};
+
+struct typing {                         /* a room in which the user is typing */
+    int64_t room_id, at_ms;
+};
+
+enum { TYPING_ROOMS = 4 };              /* at once; who types in more ends the oldest */
+
+struct user {                           /* somebody who is online, or was within the grace time */
+    int64_t        id;
+    struct client *clients;
+    unsigned       n_clients;
+    bool           is_announced;        /* others know that he is online */
+    bool           is_changed;          /* waits in live->changed for the next gathering */
+    int64_t        offline_at_ms;       /* when the grace time ends; 0: he has a socket */
+    struct typing  typing[TYPING_ROOMS];
+    tb_str        *left_rooms;          /* of his last socket, for telling that he is offline; else NULL */
+    size_t         n_left_rooms;
+    struct user   *next_changed;
+    UT_hash_handle hh;
+};
+
+struct page_key { int64_t user_id, room_id; };
+
+struct shown_page {                     /* a history page that nobody has confirmed yet */
+    struct page_key key;
+    int64_t        next_cursor;
+    int64_t       *ids;
+    size_t         n;
+    UT_hash_handle hh;                  /* in order of age */
+};
+
+struct confirmed { int64_t room_id, user_id, message_id; };
+
+struct live {
+    struct live_settings  settings;
+    struct sio_server    *server;
+    struct sio_namespace *ns;
+    struct chat_limit    *connects;     /* by address */
+    struct recovery_key   key;
+    char                  journal_uuid[37];
+    struct user          *users;        /* by id */
+    /* feed.c */
+    struct store_batch  **ring;         /* the oldest at ring_first, ring_n of them */
+    size_t                ring_first, ring_n, ring_bytes;
+    int64_t               head;         /* of the newest batch */
+    size_t                feed_max_queued;  /* bytes: the journal fills half of a socket's queue, the rest is for its acks */
+    bool                  is_feeding;   /* a full queue means falling behind, not the end */
+    struct client       **touched;      /* got something from the batch under way */
+    size_t                n_touched, cap_touched;
+    /* delivery.c */
+    struct confirmed *confirmed;        /* gathered for the next op */
+    size_t            n_confirmed, cap_confirmed;
+    int64_t           gather_until_ms;  /* 0: nothing gathered */
+    struct confirmed *leaving;          /* the gathering that is being stored, by message; leaving_at: what has left */
+    size_t            n_leaving, cap_leaving, leaving_at;
+    bool              is_storing;       /* an op of it is under way */
+    struct client    *pings, *last_ping;    /* whose next early ping is due, in order of time */
+    struct shown_page *pages;
+    /* presence.c */
+    struct user *changed;               /* whose status is to be told */
+    int64_t      tell_at_ms;            /* 0: nothing to tell */
+    int64_t      seen_at_ms;            /* when the last seen of all who are online is stored next */
+    /* live.c */
+    int64_t           wake_ms;          /* what was last wished for; INT64_MAX: nothing */
+    int64_t           sweep_at_ms;
+    bool              is_stopping;
+    size_t            n_pending;        /* requests of the store and calls of the chat under way */
+    struct live_stats stats;
+};
+
+/* live.c */
+void         live_wake(struct live *l, int64_t at_ms);      /* tick then, or earlier */
+struct user *live_find_user(struct live *l, int64_t id);
+void         live_forget_user(struct live *l, struct user *u);      /* he is offline, and that was told */
+void         client_set_state(struct client *c, enum client_state to);
+void         client_drop(struct client *c);     /* ends the connection; the client will come back */
+tb_str       live_room_name(int64_t room_id, char out[24]);
+
+/* feed.c */
+void feed_on_batch(void *ctx, struct store_batch *b);       /* takes it over */
+void feed_start(struct client *c);              /* asks for the first page from c->seen; accepts the socket with it */
+void feed_on_drain(struct client *c);
+void feed_notice(struct live *l, const struct sio_target *to, struct sio_message *m);  /* sockets that are behind miss it */
+void feed_close(struct live *l);
+
+/* packets.c: arguments of events, as JSON text without the brackets */
+void packet_message(struct tb_buf *out, const struct store_event *event);
+void packet_joined(struct tb_buf *out, const struct store_event *event);
+void packet_left(struct tb_buf *out, const struct store_event *event);
+void packet_read(struct tb_buf *out, const struct op_receipts *r, int64_t at);
+void packet_delivered(struct tb_buf *out, int64_t message_id, int64_t room_id, const int64_t *user_ids, size_t n, int64_t at);
+void packet_typing(struct tb_buf *out, int64_t room_id, int64_t user_id, bool is_typing);
+void packet_status(struct tb_buf *out, int64_t user_id, bool is_online);
+void packet_offset(struct tb_buf *out, const char *offset);
+
+/* delivery.c */
+void delivery_handed(struct client *c, int64_t message_id, int64_t room_id);       /* right after it was queued */
+void delivery_ping(struct client *c);           /* at the end of a batch or page */
+void delivery_pong(struct client *c, uint64_t sent);
+void delivery_confirm(struct live *l, int64_t user_id, int64_t room_id, int64_t message_id);
+void delivery_confirm_upto(struct client *c, int64_t pos);
+void delivery_tick(struct live *l, int64_t now_ms);
+void delivery_flush(struct live *l);
+void delivery_forget(struct client *c);
+void delivery_close(struct live *l);
+
+/* presence.c */
+void presence_came(struct live *l, struct user *u);         /* his first socket is in */
+void presence_went(struct live *l, struct user *u);         /* his last socket has ended */
+void presence_tick(struct live *l, int64_t now_ms);
+void presence_stop(struct live *l);
+
+/* typing.c */
+void typing_set(struct client *c, int64_t room_id, bool is_typing);
+void typing_end_all(struct live *l, struct user *u);
+
+/* events.c */
+void events_take(struct client *c, const struct sio_event *ev);

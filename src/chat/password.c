@@ -1,0 +1,117 @@
+/* Bodies of password.h. Which of the two a hash is, its prefix says. */
+#include "password.h"
+
+#include "base/scan.h"
+
+#include <assert.h>
+#include <crypt.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+
+static_assert(CHAT_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash fits exactly");
+
+enum { BCRYPT_BYTES = 72 };     /* of a password that bcrypt looks at; crypt(3) refuses much longer ones */
+enum { SALT_BYTES = crypto_pwhash_argon2id_SALTBYTES, SUM_BYTES = 32 };     /* as libsodium writes them */
+
+static const struct cost {
+    unsigned long long ops;
+    size_t             mem;     /* bytes */
+} costs[] = {
+    [CHAT_COST_MIN] = { crypto_pwhash_argon2id_OPSLIMIT_MIN, crypto_pwhash_argon2id_MEMLIMIT_MIN },
+    [CHAT_COST_INTERACTIVE] = { crypto_pwhash_argon2id_OPSLIMIT_INTERACTIVE,
+                                crypto_pwhash_argon2id_MEMLIMIT_INTERACTIVE },
+    [CHAT_COST_MODERATE] = { crypto_pwhash_argon2id_OPSLIMIT_MODERATE, crypto_pwhash_argon2id_MEMLIMIT_MODERATE },
+};
+
+enum tb_code
+chat_password_hash(tb_str password, enum chat_cost cost, char out[CHAT_HASH_SIZE], struct tb_err *e)
+{
+    struct cost c = costs[cost];
+    const char *p = password.n ? password.p : "";
+
+    if (crypto_pwhash_str_alg(out, p, password.n, c.ops, c.mem, crypto_pwhash_ALG_ARGON2ID13) != 0)
+        return tb_fail(e, TB_EBUSY, NULL, "argon2id with %zu bytes of memory: %s", c.mem, strerror(errno));
+    return TB_OK;
+}
+
+static bool
+is_bcrypt(tb_str hash)
+{
+    return tb_str_starts(hash, TB_LIT("$2a$")) || tb_str_starts(hash, TB_LIT("$2b$"));
+}
+
+/* bcrypt ends a password at its first NUL, so one that has a NUL cannot have been meant: it is hashed all the same, for
+ * equal time, and does not match. */
+static enum tb_code
+verify_bcrypt(tb_str password, const char *hash, struct tb_err *e)
+{
+    struct crypt_data *d = TB_NEW(struct crypt_data);
+    char               cut[BCRYPT_BYTES + 1] = { 0 };
+    bool               has_nul = password.n > 0 && memchr(password.p, '\0', password.n) != NULL;
+
+    if (password.n > 0)
+        memcpy(cut, password.p, password.n < BCRYPT_BYTES ? password.n : BCRYPT_BYTES);
+    const char *again = crypt_r(cut, hash, d);
+    size_t      n = strlen(hash);
+    bool        matches = again != NULL && strlen(again) == n && sodium_memcmp(again, hash, n) == 0 && !has_nul;
+    sodium_memzero(cut, sizeof cut);
+    sodium_memzero(d, sizeof *d);
+    tb_free(d);
+    return matches ? TB_OK : tb_fail(e, TB_EAUTH, NULL, "bcrypt does not match");
+}
+
+static enum tb_code
+verify_argon2(tb_str password, const char *hash, struct tb_err *e)
+{
+    errno = 0;
+    if (crypto_pwhash_str_verify(hash, password.n ? password.p : "", password.n) == 0)
+        return TB_OK;
+    if (errno == ENOMEM)
+        return tb_fail(e, TB_EBUSY, NULL, "argon2id: no memory to verify");
+    return tb_fail(e, TB_EAUTH, NULL, "argon2id does not match");
+}
+
+enum tb_code
+chat_password_verify(tb_str password, tb_str hash, struct tb_err *e)
+{
+    char text[CHAT_HASH_SIZE] = { 0 };      /* both libraries want NULs at the end, libsodium up to its full size */
+
+    if (hash.n == 0 || hash.n >= sizeof text || memchr(hash.p, '\0', hash.n) != NULL)
+        return tb_fail(e, TB_EAUTH, NULL, "a hash of %zu bytes is none of ours", hash.n);
+    memcpy(text, hash.p, hash.n);
+    return is_bcrypt(hash) ? verify_bcrypt(password, text, e) : verify_argon2(password, text, e);
+}
+
+/* "$argon2id$v=19$m=65536,t=2,p=1$<salt>$<sum>", m in KiB. */
+bool
+chat_password_is_weak(tb_str hash, enum chat_cost cost)
+{
+    struct tb_scan s = tb_scan_of(hash);
+
+    if (!tb_str_starts(hash, TB_LIT("$argon2id$v=19$m=")))
+        return true;
+    tb_scan_bytes(&s, TB_LIT("$argon2id$v=19$m=").n);
+    uint64_t kib = tb_scan_uint(&s, UINT32_MAX);
+    tb_scan_expect(&s, ',');
+    tb_scan_expect(&s, 't');
+    tb_scan_expect(&s, '=');
+    uint64_t ops = tb_scan_uint(&s, UINT32_MAX);
+    return s.failed != NULL || kib < costs[cost].mem / 1024 || ops < costs[cost].ops;
+}
+
+/* Random bytes stand for the salt and the sum: verifying computes all of the real sum and then finds it different. */
+void
+chat_password_dummy(enum chat_cost cost, char out[CHAT_HASH_SIZE])
+{
+    unsigned char bytes[SUM_BYTES];
+    char salt[sodium_base64_ENCODED_LEN(SALT_BYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING)];
+    char sum[sodium_base64_ENCODED_LEN(SUM_BYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING)];
+
+    randombytes_buf(bytes, sizeof bytes);
+    sodium_bin2base64(salt, sizeof salt, bytes, SALT_BYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+    randombytes_buf(bytes, sizeof bytes);
+    sodium_bin2base64(sum, sizeof sum, bytes, SUM_BYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+    snprintf(out, CHAT_HASH_SIZE, "$argon2id$v=19$m=%zu,t=%llu,p=1$%s$%s", costs[cost].mem / 1024, costs[cost].ops,
+             salt, sum);
+}

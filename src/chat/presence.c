@@ -1,0 +1,194 @@
+/* Who is online. A user is offline when his last socket has been gone for the grace time; changes are told in gatherings of
+ * 200 ms, and a change that was undone meanwhile is not told at all. Status is volatile: sockets that are behind miss it.
+ * The last seen of those who come, go and stay is stored in one op a gathering, so that a crash leaves everyone with a time
+ * that is at most LAST_SEEN_MS old. */
+#include "live_inside.h"
+
+#include "base/log.h"
+
+enum {
+    TELL_MS = 200,
+    LAST_SEEN_MS = 5 * 60 * 1000,
+};
+
+/* ---- last seen ---- */
+
+struct seeing {
+    struct store_set_last_seen r;
+    struct live               *live;
+    struct store_seen         *users;
+};
+
+static void
+on_seen(struct store_op *op)
+{
+    struct seeing *s = TB_CONTAINER(op, struct seeing, r.op);
+
+    s->live->n_pending--;
+    if (op->err.code != TB_OK)
+        log_warn("live.last_seen_not_stored", "n=%zu why=\"%s\"", s->r.n, op->err.why);
+    store_op_fini(op);
+    tb_free(s->users);
+    tb_free(s);
+}
+
+/* One op for all users for whom is_wanted says so. */
+static void
+store_last_seen(struct live *l, bool (*is_wanted)(const struct user *u))
+{
+    struct seeing *s = TB_NEW(struct seeing);
+    int64_t        now = tb_wall_ms(l->settings.clock);
+
+    s->users = tb_alloc(HASH_COUNT(l->users) * sizeof *s->users);
+    for (struct user *u = l->users; u != NULL; u = u->hh.next)
+        if (is_wanted(u))
+            s->users[s->r.n++] = (struct store_seen){ .user_id = u->id, .at = now };
+    if (s->r.n == 0) {
+        tb_free(s->users);
+        tb_free(s);
+        return;
+    }
+    s->live = l;
+    s->r.users = s->users;
+    s->r.op.reply_to = l->settings.mailbox;
+    s->r.op.on_done = on_seen;
+    l->n_pending++;
+    store_set_last_seen(l->settings.store, &s->r);
+}
+
+static bool
+is_changed(const struct user *u)
+{
+    return u->is_changed;
+}
+
+static bool
+is_online(const struct user *u)
+{
+    return u->n_clients > 0;
+}
+
+/* ---- telling ---- */
+
+static void
+tell_later(struct live *l, struct user *u)
+{
+    if (!u->is_changed) {
+        u->is_changed = true;
+        u->next_changed = l->changed;
+        l->changed = u;
+    }
+    if (l->tell_at_ms == 0)
+        l->tell_at_ms = tb_mono_ms(l->settings.clock) + TELL_MS;
+    live_wake(l, l->tell_at_ms);
+}
+
+void
+presence_came(struct live *l, struct user *u)
+{
+    u->offline_at_ms = 0;
+    tell_later(l, u);
+}
+
+void
+presence_went(struct live *l, struct user *u)
+{
+    u->offline_at_ms = tb_mono_ms(l->settings.clock) + l->settings.presence_grace_ms;
+    if (u->offline_at_ms == 0)
+        u->offline_at_ms = 1;
+    live_wake(l, u->offline_at_ms);
+}
+
+/* One that has got in: the others are in no rooms yet. */
+static const struct sio_socket *
+socket_in_rooms(const struct user *u)
+{
+    for (const struct client *c = u->clients; c != NULL; c = c->next)
+        if (c->is_accepted)
+            return c->socket;
+    return NULL;
+}
+
+/* Everyone, or those who share a room with him: his sockets are in exactly his rooms while he has any. */
+static void
+tell_status(struct live *l, struct user *u, bool online)
+{
+    struct tb_buf       args = TB_BUF_INIT;
+    struct sio_target   to = { 0 };
+    tb_str             *rooms = NULL;
+
+    packet_status(&args, u->id, online);
+    struct sio_message *m = sio_message_new(l->ns, TB_LIT("user_status"), tb_buf_str(&args));
+    if (l->settings.audience == LIVE_SHARED_ROOMS) {
+        const struct sio_socket *his = socket_in_rooms(u);
+        size_t                   n = his != NULL ? sio_room_count(his) : u->n_left_rooms;
+        rooms = tb_alloc(n * sizeof *rooms);
+        for (size_t i = 0; i < n; i++)
+            rooms[i] = his != NULL ? sio_room_at(his, i) : u->left_rooms[i];
+        to = (struct sio_target){ .rooms = rooms, .n_rooms = n };
+    }
+    if (l->settings.audience == LIVE_EVERYONE || to.n_rooms > 0)
+        feed_notice(l, &to, m);
+    sio_message_free(&m);
+    tb_free(rooms);
+    tb_buf_fini(&args);
+}
+
+static void
+tell_all(struct live *l)
+{
+    l->tell_at_ms = 0;
+    store_last_seen(l, is_changed);
+    while (l->changed != NULL) {
+        struct user *u = l->changed;
+        bool         online = u->n_clients > 0 || u->offline_at_ms != 0;
+        l->changed = u->next_changed;
+        u->is_changed = false;
+        if (online != u->is_announced)
+            tell_status(l, u, online);
+        u->is_announced = online;
+        if (!online)
+            live_forget_user(l, u);
+    }
+}
+
+static void
+end_grace_times(struct live *l, int64_t now)
+{
+    struct user *next;
+
+    for (struct user *u = l->users; u != NULL; u = next) {
+        next = u->hh.next;
+        if (u->n_clients > 0 || u->offline_at_ms == 0)
+            continue;
+        if (u->offline_at_ms > now) {
+            live_wake(l, u->offline_at_ms);
+            continue;
+        }
+        u->offline_at_ms = 0;
+        typing_end_all(l, u);
+        tell_later(l, u);
+    }
+}
+
+void
+presence_tick(struct live *l, int64_t now_ms)
+{
+    end_grace_times(l, now_ms);
+    if (l->tell_at_ms != 0 && now_ms >= l->tell_at_ms)
+        tell_all(l);
+    if (now_ms >= l->seen_at_ms) {
+        if (l->seen_at_ms != 0)
+            store_last_seen(l, is_online);
+        l->seen_at_ms = now_ms + LAST_SEEN_MS;
+    }
+    live_wake(l, l->seen_at_ms);
+    if (l->tell_at_ms != 0)
+        live_wake(l, l->tell_at_ms);
+}
+
+void
+presence_stop(struct live *l)
+{
+    store_last_seen(l, is_online);
+}

@@ -1,0 +1,156 @@
+/* Bodies of token.h. libjwt 1.10 checks the signature only, by whatever algorithm the token names: that this is
+ * HS256, the times and the issuer are checked here, and a token is looked at at all only when it has the form of one. */
+#include "token.h"
+
+#include "base/scan.h"
+
+#include <errno.h>
+#include <jwt.h>
+#include <sodium.h>
+
+#define MAX_ID INT64_C(9007199254740991)    /* 2^53-1 */
+#define DAY_S  INT64_C(86400)
+#define MAX_S  (INT64_MAX / 1000)           /* beyond it seconds are no milliseconds */
+
+struct chat_tokens {                        /* fixed once open */
+    struct tb_buf secret;
+    char          issuer[CHAT_ISSUER_MAX], also[CHAT_ISSUER_MAX];
+    unsigned      days;
+    bool          legacy;
+};
+
+static void
+copy_issuer(char out[CHAT_ISSUER_MAX], const char *issuer)
+{
+    tb_str s = tb_str_of(issuer);
+    memcpy(out, s.n ? s.p : "", s.n < CHAT_ISSUER_MAX ? s.n : CHAT_ISSUER_MAX - 1);
+}
+
+void
+chat_tokens_open(struct chat_tokens **out, const struct chat_token_settings *settings)
+{
+    struct chat_tokens *t = TB_NEW(struct chat_tokens);
+
+    tb_buf_add(&t->secret, settings->secret);
+    copy_issuer(t->issuer, settings->issuer);
+    copy_issuer(t->also, settings->also);
+    t->days = settings->days;
+    t->legacy = settings->legacy;
+    *out = t;
+}
+
+void
+chat_tokens_close(struct chat_tokens **t)
+{
+    if (*t == NULL)
+        return;
+    sodium_memzero((*t)->secret.p, (*t)->secret.n);
+    tb_buf_fini(&(*t)->secret);
+    tb_free(*t);
+    *t = NULL;
+}
+
+static const unsigned char *
+key_of(const struct chat_tokens *t)
+{
+    return (const unsigned char *)t->secret.p;
+}
+
+/* libjwt allocates with malloc, and so does tb_alloc: its text is freed as ours. */
+char *
+chat_token_make(const struct chat_tokens *t, int64_t user_id, tb_str email, int64_t now)
+{
+    jwt_t *j = NULL;
+    char  *email_c = tb_str_to_c(email), *text = NULL;
+    bool   ok = jwt_new(&j) == 0 && jwt_set_alg(j, JWT_ALG_HS256, key_of(t), (int)t->secret.n) == 0 &&
+              jwt_add_grant_int(j, "id", user_id) == 0 && jwt_add_grant(j, "email", email_c) == 0 &&
+              jwt_add_grant(j, "iss", t->issuer) == 0 && jwt_add_grant_int(j, "iat", now / 1000) == 0 &&
+              jwt_add_grant_int(j, "exp", now / 1000 + t->days * DAY_S) == 0;
+
+    if (ok)
+        text = jwt_encode_str(j);
+    jwt_free(j);
+    tb_free(email_c);
+    return text;
+}
+
+static bool
+is_base64url(tb_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return false;
+    }
+    return s.n > 0;
+}
+
+/* header "." claims "." signature, and nothing that libjwt might read in its own way. */
+static bool
+has_the_form(tb_str token)
+{
+    struct tb_scan s = tb_scan_of(token);
+    tb_str         header = tb_scan_until(&s, '.');
+    tb_str         claims = tb_scan_until(&s, '.');
+    tb_str         signature = tb_scan_rest(&s);
+
+    return token.n <= CHAT_TOKEN_MAX && is_base64url(header) && is_base64url(claims) && is_base64url(signature);
+}
+
+/* By the header itself, since libjwt takes "hs256" for HS256 and RFC 7515 does not. */
+static bool
+is_hs256(jwt_t *j)
+{
+    const char *alg = jwt_get_header(j, "alg");
+    return jwt_get_alg(j) == JWT_ALG_HS256 && alg != NULL && strcmp(alg, "HS256") == 0;
+}
+
+/* Claims of another type count as 0 or as no text, which nothing below accepts. */
+static bool
+is_from_us(const struct chat_tokens *t, jwt_t *j)
+{
+    errno = 0;
+    const char *iss = jwt_get_grant(j, "iss");
+    if (iss == NULL)
+        return t->legacy && errno == ENOENT;
+    return strcmp(iss, t->issuer) == 0 || (t->also[0] != '\0' && strcmp(iss, t->also) == 0);
+}
+
+static enum tb_code
+check_claims(const struct chat_tokens *t, jwt_t *j, int64_t now, struct chat_claims *out, struct tb_err *e)
+{
+    int64_t id = jwt_get_grant_int(j, "id");
+    int64_t exp = jwt_get_grant_int(j, "exp");
+    int64_t nbf = jwt_get_grant_int(j, "nbf");
+
+    if (!is_hs256(j))
+        return tb_fail(e, TB_EAUTH, NULL, "token: another alg");
+    if (!is_from_us(t, j))
+        return tb_fail(e, TB_EAUTH, NULL, "token: another issuer");
+    if (id < 1 || id > MAX_ID)
+        return tb_fail(e, TB_EAUTH, NULL, "token: no id");
+    if (exp <= now / 1000 || exp > MAX_S)
+        return tb_fail(e, TB_EAUTH, NULL, "token: expired, or no time to expire");
+    if (nbf > now / 1000)
+        return tb_fail(e, TB_EAUTH, NULL, "token: not valid yet");
+    *out = (struct chat_claims){ .user_id = id, .expires_at = exp * 1000 };
+    return TB_OK;
+}
+
+enum tb_code
+chat_token_read(const struct chat_tokens *t, tb_str token, int64_t now, struct chat_claims *out, struct tb_err *e)
+{
+    char   text[CHAT_TOKEN_MAX + 1];
+    jwt_t *j = NULL;
+
+    if (!has_the_form(token))
+        return tb_fail(e, TB_EAUTH, NULL, "token: %zu bytes of another form", token.n);
+    memcpy(text, token.p, token.n);
+    text[token.n] = '\0';
+    int failed = jwt_decode(&j, text, key_of(t), (int)t->secret.n);
+    if (failed)
+        return tb_fail(e, TB_EAUTH, NULL, "token: %s", strerror(failed));
+    enum tb_code code = check_claims(t, j, now, out, e);
+    jwt_free(j);
+    return code;
+}

@@ -1,0 +1,32 @@
+#pragma once
+/* The tokens that clients bear: JWT (RFC 7519), HS256 and nothing else, claims {id,email,iss,iat,exp}.
+ * Threads: the loop; a struct chat_tokens is read only once open. */
+#include "base/clock.h"
+#include "tombolo/err.h"
+
+enum { CHAT_TOKEN_MAX = 4096 };     /* bytes: ours have 300; what is longer is not looked at */
+enum { CHAT_ISSUER_MAX = 40 };      /* a uuid and its NUL */
+
+struct chat_token_settings {
+    tb_str      secret;             /* the HMAC key */
+    const char *issuer;             /* what ours carry: the uuid of this journal or of its centre */
+    const char *also;               /* the other one, taken as well; NULL: there is none */
+    unsigned    days;               /* until they expire */
+    bool        legacy;             /* take those without iss: the backend's that this one replaces */
+};
+
+struct chat_claims {
+    int64_t user_id;
+    int64_t expires_at;             /* ms */
+};
+
+struct chat_tokens;
+void chat_tokens_open(struct chat_tokens **out, const struct chat_token_settings *settings);
+void chat_tokens_close(struct chat_tokens **t);         /* wipes the key */
+
+/* The caller frees it with tb_free. now: ms. NULL: the e-mail, which may be of an old database, is no UTF-8. */
+char *chat_token_make(const struct chat_tokens *, int64_t user_id, tb_str email, int64_t now);
+
+/* TB_EAUTH: not one of ours, changed, or expired. */
+enum tb_code chat_token_read(const struct chat_tokens *, tb_str token, int64_t now, struct chat_claims *out,
+                             struct tb_err *e) TB_MUST_CHECK;

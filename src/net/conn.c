@@ -1,0 +1,253 @@
+/* Connections: accepting within the limit, and ending those that take too long. h2o has one timeout for everything before
+ * a request, none for an answer that nobody reads, and follows the wall clock; so the loop sweeps over its connections
+ * once a second instead. The state table is at struct net_conn.
+ * Always: every connection is in net->conns from accept until h2o has closed its socket; a cut is a shutdown() of the
+ * descriptor, which h2o hears as the peer's going, so its memory is only ever freed by itself. */
+#include "net/internal.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ACCEPTS_A_TURN = 64,            /* so that a burst of new connections does not starve the old ones */
+    SEND_TIMEOUT_MS = 30000,        /* DESIGN section 7: an answer that the peer does not read is cut */
+    LINGER_MS = 2000,               /* after an early answer: how long the peer may go on sending its body */
+    LINGER_BYTES = 16 << 20,        /* and how much of it is read */
+};
+
+static void on_closed(void *conn);
+
+void
+net_conn_touch(struct net_conn *c)
+{
+    c->since_ms = net_now_ms(c->net);
+    c->is_receiving = false;
+}
+
+static void
+write_peer(struct net_conn *c)
+{
+    union net_address peer = { 0 };
+    socklen_t         n = sizeof peer;
+
+    c->peer[0] = '\0';
+    if (getpeername(h2o_socket_get_fd(c->sock), &peer.any, &n) != 0)
+        return;
+    if (peer.any.sa_family == AF_INET)
+        inet_ntop(AF_INET, &peer.v4.sin_addr, c->peer, sizeof c->peer);
+    else if (peer.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer.v6.sin6_addr))
+        inet_ntop(AF_INET, &peer.v6.sin6_addr.s6_addr[12], c->peer, sizeof c->peer);
+    else if (peer.any.sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &peer.v6.sin6_addr, c->peer, sizeof c->peer);
+}
+
+static void
+own_socket(struct net_conn *c, h2o_socket_t *sock)
+{
+    c->sock = sock;
+    sock->on_close.cb = on_closed;
+    sock->on_close.data = c;
+    net_conn_touch(c);
+}
+
+static struct net_conn *
+conn_new(struct net *net, h2o_socket_t *sock)
+{
+    struct net_conn *c = TB_NEW(struct net_conn);
+
+    c->net = net;
+    c->linger_fd = -1;
+    c->next = net->conns;
+    if (c->next != NULL)
+        c->next->prev = c;
+    net->conns = c;
+    net->n_conns++;
+    own_socket(c, sock);
+    write_peer(c);
+    return c;
+}
+
+static void
+conn_free(struct net_conn *c)
+{
+    struct net *net = c->net;
+
+    assert(c->n_requests == 0);
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        net->conns = c->next;
+    net->n_conns--;
+    tb_free(c);
+    net_conn_pause(net, false);     /* there is room for one more now, or a descriptor */
+}
+
+void
+net_conn_pause(struct net *net, bool pause)
+{
+    if (net->is_paused == pause)
+        return;
+    net->is_paused = pause;
+    for (size_t i = 0; i < net->n_listeners; i++) {
+        if (pause)
+            h2o_socket_read_stop(net->listeners[i]);
+        else
+            h2o_socket_read_start(net->listeners[i], net_conn_accept);
+    }
+}
+
+void
+net_conn_accept(h2o_socket_t *listener, const char *err)
+{
+    struct net *net = listener->data;
+
+    for (int i = 0; err == NULL && i < ACCEPTS_A_TURN; i++) {
+        if (net->n_conns >= net->max_connections) {
+            net_conn_pause(net, true);
+            return;
+        }
+        h2o_socket_t *sock = h2o_evloop_socket_accept(listener);
+        if (sock == NULL) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                log_warn("net.accept_failed", "connections=%u why=\"%s\"", net->n_conns, strerror(errno));
+                net_conn_pause(net, true);  /* epoll would report it again at once, for ever */
+            }
+            return;
+        }
+        struct net_conn *c = conn_new(net, sock);
+        h2o_accept(&net->accept_ctx, sock);
+        c->h2o_read = sock->_cb.read;   /* it takes this back while it answers */
+        assert(c->h2o_read != NULL);
+    }
+}
+
+struct net_conn *
+net_conn_of(h2o_req_t *req)
+{
+    return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
+static void
+cut(struct net_conn *c)
+{
+    shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+}
+
+/* ---- lingering: close() with unread bytes makes the kernel send a reset, which can overtake the answer ---- */
+
+static void
+on_late_bytes(h2o_socket_t *sock, const char *err)
+{
+    struct net_conn *c = sock->on_close.data;
+
+    h2o_buffer_consume(&sock->input, sock->input->size);
+    c->n_late_bytes += sock->bytes_read;
+    if (err != NULL || c->n_late_bytes > LINGER_BYTES)
+        h2o_socket_close(sock);
+}
+
+void
+net_conn_linger(struct net_conn *c)
+{
+    if (c->linger_fd < 0)
+        c->linger_fd = fcntl(h2o_socket_get_fd(c->sock), F_DUPFD_CLOEXEC, 0);
+}
+
+/* h2o has closed its descriptor; the connection lives on in ours. */
+static void
+start_lingering(struct net_conn *c)
+{
+    c->is_lingering = true;
+    shutdown(c->linger_fd, SHUT_WR);
+    own_socket(c, h2o_evloop_socket_create(c->net->loop, c->linger_fd, 0));
+    h2o_socket_read_start(c->sock, on_late_bytes);
+}
+
+static void
+on_closed(void *conn)
+{
+    struct net_conn *c = conn;
+
+    if (c->linger_fd >= 0 && !c->is_lingering)
+        start_lingering(c);
+    else
+        conn_free(c);
+}
+
+/* ---- time-outs ---- */
+
+static bool
+has_taken_too_long(struct net_conn *c)
+{
+    int64_t waited_ms = net_now_ms(c->net) - c->since_ms;
+
+    if (c->is_stream)
+        return false;
+    if (c->is_lingering)
+        return waited_ms >= LINGER_MS;
+    if (c->n_unanswered > 0)
+        return false;           /* it is us whom the peer waits for */
+    if (c->n_requests > 0)
+        return waited_ms >= SEND_TIMEOUT_MS;
+    return waited_ms >= (c->is_receiving ? c->net->header_timeout_ms : c->net->idle_timeout_ms);
+}
+
+/* h2o looks at these limits only when a head is complete, or a chunk. */
+static bool
+has_sent_too_much(const struct net_conn *c)
+{
+    return c->is_receiving && (c->sock->input->size > NET_MAX_HEAD + c->net->global.max_request_entity_size ||
+                               net_early_has_no_end(c));
+}
+
+static bool
+has_begun_a_request(const struct net_conn *c)
+{
+    return !c->is_lingering && !c->is_stream && c->n_requests == 0 && c->sock->input->size > 0;
+}
+
+void
+net_conn_sweep(void *ctx)
+{
+    struct net *net = ctx;
+
+    assert(tb_thread_is(TB_LOOP));
+    for (struct net_conn *c = net->conns, *next; c != NULL; c = next) {
+        next = c->next;
+        if (!c->is_receiving && has_begun_a_request(c)) {
+            net_conn_touch(c);
+            c->is_receiving = true;
+        }
+        if (has_taken_too_long(c) || has_sent_too_much(c))
+            cut(c);
+        else if (c->is_receiving && net_early_is_too_much(c))
+            net_early_refuse(c);
+    }
+    if (net->n_conns < net->max_connections)
+        net_conn_pause(net, false);
+    net_timer_start(net->sweep, NET_SWEEP_MS);
+}
+
+void
+net_conn_close_idle(struct net *net)
+{
+    for (struct net_conn *c = net->conns; c != NULL; c = c->next)
+        if (c->n_requests == 0 && !c->is_lingering && !c->is_stream)
+            cut(c);
+}
+
+void
+net_conn_cut_all(struct net *net)
+{
+    for (struct net_conn *c = net->conns; c != NULL; c = c->next)
+        cut(c);
+}

@@ -1,0 +1,150 @@
+#pragma once
+/* What the files of src/net share. Threads: everything here belongs to the loop, unless it says otherwise. */
+#include "net/net.h"
+#include "net/timers.h"
+
+#include <h2o.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+
+enum {
+    NET_MAX_LISTENERS = 8,      /* addresses one name may stand for; more are not listened on */
+    NET_MAX_ROUTES = 16,        /* handlers; each layer has one or two */
+    NET_SWEEP_MS = 1000,        /* how late a time-out may come */
+    NET_MAX_HEAD = 16384,       /* bytes of request line and headers; h2o would take 400 KB, from each connection */
+};
+
+/* One TCP connection, from accept until its descriptor is closed. Owner: net->conns; freed when h2o closes the socket.
+ *
+ *     idle --(bytes)--> receiving --(whole request)--> busy --(answer)--> sending --> idle
+ *                           any of them --> closed, or (an answer given before the body was read) lingering --> closed
+ *
+ * idle and receiving have n_requests == 0, busy n_unanswered > 0. What the peer has sent is h2o's until then, so the sweep
+ * looks at its buffer to tell idle from receiving. */
+struct net_conn {
+    struct net      *net;
+    h2o_socket_t    *sock;              /* h2o's, or ours while lingering */
+    struct net_conn *next, *prev;
+    int64_t          since_ms;          /* when it came to what it is doing */
+    unsigned         n_requests;        /* h2o still holds */
+    unsigned         n_unanswered;      /* of these, with the handlers */
+    int              linger_fd;         /* kept open past h2o's close, or -1 */
+    size_t           n_late_bytes;      /* read while lingering */
+    bool             is_receiving, is_lingering;
+    bool             is_watched;        /* a request with on_gone waits; see gone.c */
+    h2o_socket_cb    h2o_read;          /* h2o's, by which it can be told that the peer has gone */
+    bool             is_stream;         /* upgraded: its time-outs are those of who took it */
+    char             peer[INET6_ADDRSTRLEN];
+};
+
+/* One request. Owner: its handler, which gives it back with net_respond. It and h2o's request know each other by way of a
+ * hook in h2o's pool, which is cut on both sides when either of them ends. */
+struct net_req {
+    struct net_request pub;
+    struct net        *net;
+    h2o_req_t         *h2o;             /* NULL: the client has gone, or the loop has answered in the handler's place */
+    struct net_hook   *hook;            /* NULL together with h2o */
+    struct net_req    *next, *prev;     /* net->unanswered, as long as h2o is not NULL */
+    bool               is_head;
+    size_t             n_headers;
+    struct net_header *headers;         /* they and all text follow the struct in the same block */
+};
+
+/* In the pool of h2o's request. */
+struct net_hook {
+    struct net_req  *req;               /* NULL: answered */
+    struct net_conn *conn;
+};
+
+struct net_route {
+    tb_str prefix;
+    size_t max_body;
+    void (*on_request)(void *ctx, struct net_request *);
+    void  *ctx;
+};
+
+struct net {
+    /* fixed by net_open */
+    size_t                 max_body;
+    unsigned               header_timeout_ms, idle_timeout_ms, stop_timeout_ms, max_connections;
+    char                  *cors_origins;
+    bool                   cors_is_any;         /* "*" */
+    uint16_t               port;
+    const struct tb_clock *clock;
+    struct tb_mailbox     *inbox;
+    int                    wake_fd;             /* eventfd; written by any thread */
+    /* any thread */
+    atomic_bool            stop_wanted;
+    /* the loop's */
+    h2o_globalconf_t       global;
+    h2o_context_t          ctx;
+    h2o_accept_ctx_t       accept_ctx;
+    h2o_evloop_t          *loop;
+    h2o_socket_t          *wake_sock;
+    int                    gone_fd;             /* epoll, see gone.c */
+    h2o_socket_t          *gone_sock;
+    h2o_socket_t          *listeners[NET_MAX_LISTENERS];
+    size_t                 n_listeners;
+    bool                   is_paused;           /* listening, but not accepting */
+    bool                   is_stopping;
+    struct net_route       routes[NET_MAX_ROUTES];
+    size_t                 n_routes;
+    struct net_conn       *conns;
+    unsigned               n_conns;
+    struct net_req        *unanswered;
+    size_t                 n_owed;              /* requests that handlers hold, unanswered or gone */
+    struct net_timers      timers;
+    struct net_timer      *sweep;
+    void                 (*on_stop)(void *ctx);
+    void                  *on_stop_ctx;
+};
+
+union net_address {                     /* of either family */
+    struct sockaddr         any;
+    struct sockaddr_in      v4;
+    struct sockaddr_in6     v6;
+    struct sockaddr_storage room;
+};
+
+/* listen.c: fds of sockets that listen, close-on-exec and non-blocking; *port is set when it was 0. */
+enum tb_code net_listen(const char *host, uint16_t *port, int fds[NET_MAX_LISTENERS], size_t *n, struct tb_err *e)
+    TB_MUST_CHECK;
+
+/* conn.c */
+void             net_conn_accept(h2o_socket_t *listener, const char *err);      /* h2o's callback for a listener */
+void             net_conn_pause(struct net *, bool pause);
+struct net_conn *net_conn_of(h2o_req_t *req);
+void             net_conn_touch(struct net_conn *);                             /* what it does has just changed */
+void             net_conn_linger(struct net_conn *);                            /* read on after the coming close */
+void             net_conn_sweep(void *ctx);                                     /* cuts what has taken too long */
+void             net_conn_close_idle(struct net *);
+void             net_conn_cut_all(struct net *);
+
+/* gone.c: hears when the peer hangs up while its request is with the handlers, and has h2o end the connection. */
+void net_gone_init(struct net *);
+void net_gone_fini(struct net *);
+void net_gone_watch(struct net_conn *);
+
+/* request.c */
+void        net_req_register(struct net *, h2o_pathconf_t *);       /* everything below it becomes requests */
+void        net_req_refuse_unanswered(struct net *);                /* 503 in the handlers' place */
+struct net *net_of(h2o_req_t *);
+size_t      net_req_max_body(const struct net *, tb_str target);    /* what the route of a request target takes */
+
+/* Parts a request from h2o's, which is returned, and frees it; NULL: the client has gone. */
+h2o_req_t *net_req_take(struct net_request *);
+
+/* errors.c: makes h2o's own error pages JSON. */
+#define NET_JSON TB_LIT("application/json; charset=utf-8")
+void net_errors_register(h2o_pathconf_t *fallback);
+void net_error_body(struct tb_buf *out, enum tb_code);              /* {"message":...,"code":...} */
+
+/* early.c: requests under way. A head that is too long already; a body that will be longer than its route takes. */
+bool net_early_has_no_end(const struct net_conn *);
+bool net_early_is_too_much(const struct net_conn *);
+void net_early_refuse(struct net_conn *);                           /* answers 413; c may be gone afterwards */
+
+/* cors.c: headers that let pages of other origins read the answer. */
+extern const struct net_response net_cors_preflight;
+bool net_cors_is_preflight(const struct net *, const h2o_req_t *);
+void net_cors_add(struct net *, h2o_req_t *);

@@ -1,0 +1,383 @@
+/* Requests: from h2o to the handlers and back. A request is copied whole, text and headers, into one block of its own:
+ * that costs less than a microsecond and makes it outlive whatever happens to the connection.
+ * Always: a net_req is in net->unanswered exactly while its handler owes an answer that h2o still waits for. */
+#include "net/internal.h"
+
+#include "base/json.h"
+#include "base/thread.h"
+
+#include <assert.h>
+
+struct handler {
+    h2o_handler_t super;
+    struct net   *net;
+};
+
+/* ---- who waits for whom ---- */
+
+static void
+link_unanswered(struct net_req *r)
+{
+    r->next = r->net->unanswered;
+    if (r->next != NULL)
+        r->next->prev = r;
+    r->net->unanswered = r;
+    r->hook->conn->n_unanswered++;
+}
+
+/* From here on r's handler and h2o do not know each other. */
+static void
+part(struct net_req *r)
+{
+    if (r->next != NULL)
+        r->next->prev = r->prev;
+    if (r->prev != NULL)
+        r->prev->next = r->next;
+    else
+        r->net->unanswered = r->next;
+    r->hook->conn->n_unanswered--;
+    r->hook->conn->is_watched = false;
+    r->hook->req = NULL;
+    r->hook = NULL;
+    r->h2o = NULL;
+}
+
+/* Its handler is told, and may give it back at once. */
+static void
+tell_gone(struct net_req *r)
+{
+    part(r);
+    r->pub.is_gone = true;
+    if (r->pub.on_gone != NULL)
+        r->pub.on_gone(&r->pub);
+}
+
+/* h2o's request ends: its answer has been written, or its connection is going. */
+static void
+on_h2o_done(void *arg)
+{
+    struct net_hook *hook = arg;
+
+    hook->conn->n_requests--;
+    net_conn_touch(hook->conn);
+    if (hook->req != NULL)
+        tell_gone(hook->req);
+}
+
+static struct net_hook *
+hook_new(h2o_req_t *h2o)
+{
+    struct net_hook *hook = h2o_mem_alloc_shared(&h2o->pool, sizeof *hook, on_h2o_done);
+
+    *hook = (struct net_hook){ .conn = net_conn_of(h2o) };
+    hook->conn->n_requests++;
+    net_conn_touch(hook->conn);
+    return hook;
+}
+
+/* ---- h2o's request, copied ---- */
+
+static tb_str
+str_of(h2o_iovec_t v)
+{
+    return (tb_str){ .p = v.base, .n = v.len };
+}
+
+static bool
+is_head(const h2o_req_t *h2o)
+{
+    return tb_str_eq(str_of(h2o->input.method), TB_LIT("HEAD"));
+}
+
+static tb_str
+copy_to(char **at, tb_str s)
+{
+    tb_str copy = { .p = *at, .n = s.n };
+
+    if (s.n > 0)
+        memcpy(*at, s.p, s.n);
+    *at += s.n;
+    return copy;
+}
+
+/* RFC 9112 section 3.2: origin form, or absolute form, whose scheme and authority do not matter here. */
+static tb_str
+origin_form(tb_str target)
+{
+    const char *slash;
+
+    if (!tb_str_starts(target, TB_LIT("http://")) && !tb_str_starts(target, TB_LIT("https://")))
+        return target;
+    const char *authority = (const char *)memchr(target.p, ':', target.n) + 3, *end = target.p + target.n;
+    if ((slash = memchr(authority, '/', (size_t)(end - authority))) == NULL)
+        return TB_LIT("/");
+    return (tb_str){ .p = slash, .n = (size_t)(end - slash) };
+}
+
+static void
+split_target(struct net_request *r, tb_str target)
+{
+    const char *mark = memchr(target.p, '?', target.n);
+
+    r->path = target;
+    r->query = TB_LIT("");
+    if (mark == NULL)
+        return;
+    r->path.n = (size_t)(mark - target.p);
+    r->query = (tb_str){ .p = mark + 1, .n = target.n - r->path.n - 1 };
+}
+
+static size_t
+head_size(const h2o_req_t *h2o)
+{
+    size_t n = h2o->input.method.len + h2o->input.path.len + h2o->upgrade.len;
+
+    for (size_t i = 0; i < h2o->headers.size; i++)
+        n += h2o->headers.entries[i].name->len + h2o->headers.entries[i].value.len;
+    return n;
+}
+
+static void
+copy_text(struct net_req *r, const h2o_req_t *h2o, char *at)
+{
+    const h2o_header_t *from = h2o->headers.entries;
+
+    for (size_t i = 0; i < r->n_headers; i++) {
+        r->headers[i].name = copy_to(&at, str_of(*from[i].name));
+        r->headers[i].value = copy_to(&at, str_of(from[i].value));
+    }
+    r->pub.method = r->is_head ? TB_LIT("GET") : copy_to(&at, str_of(h2o->input.method));
+    split_target(&r->pub, copy_to(&at, origin_form(str_of(h2o->input.path))));
+    r->pub.upgrade = copy_to(&at, str_of(h2o->upgrade));
+    r->pub.body = copy_to(&at, str_of(h2o->entity));
+}
+
+static struct net_req *
+req_new(struct net *net, h2o_req_t *h2o)
+{
+    size_t          n_headers = h2o->headers.size, fixed = sizeof(struct net_req) + n_headers * sizeof(struct net_header);
+    struct net_req *r = tb_alloc(fixed + head_size(h2o) + h2o->entity.len);
+
+    *r = (struct net_req){ .net = net, .h2o = h2o, .hook = hook_new(h2o), .n_headers = n_headers };
+    r->headers = (struct net_header *)(void *)(r + 1);
+    r->is_head = is_head(h2o);
+    copy_text(r, h2o, (char *)r + fixed);
+    r->pub.peer = tb_str_of(r->hook->conn->peer);
+    r->hook->req = r;
+    link_unanswered(r);
+    net->n_owed++;
+    return r;
+}
+
+static void
+req_free(struct net_req *r)
+{
+    r->net->n_owed--;
+    tb_free(r);
+}
+
+/* ---- answers ---- */
+
+static const char *
+reason_of(int status)
+{
+    static const struct { int status; const char *reason; } known[] = {
+        { 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 304, "Not Modified" }, { 400, "Bad Request" },
+        { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
+        { 409, "Conflict" }, { 413, "Content Too Large" }, { 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
+        { 431, "Request Header Fields Too Large" },
+        { 500, "Internal Server Error" }, { 503, "Service Unavailable" }, { 507, "Insufficient Storage" },
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].status == status)
+            return known[i].reason;
+    return "Other";
+}
+
+static void
+add_header(h2o_req_t *h2o, tb_str name, tb_str value)
+{
+    h2o_iovec_t n = h2o_strdup(&h2o->pool, name.p, name.n), v = h2o_strdup(&h2o->pool, value.p, value.n);
+
+    h2o_add_header_by_str(&h2o->pool, &h2o->res.headers, n.base, n.len, 0, NULL, v.base, v.len);
+}
+
+static void
+send_answer(struct net *net, h2o_req_t *h2o, const struct net_response *res, bool is_head)
+{
+    static h2o_generator_t whole_at_once;
+    h2o_iovec_t            body = { 0 };
+    bool                   has_body = res->status != 204 && res->status != 304;
+
+    assert(has_body || res->body.n == 0);
+    h2o->res.status = res->status;
+    h2o->res.reason = reason_of(res->status);
+    h2o->res.content_length = has_body ? res->body.n : SIZE_MAX;    /* SIZE_MAX: no such header */
+    if (net->is_stopping)
+        h2o->http1_is_persistent = 0;
+    if (res->content_type.n > 0)
+        add_header(h2o, TB_LIT("content-type"), res->content_type);
+    for (size_t i = 0; i < res->n_headers; i++)
+        add_header(h2o, res->headers[i].name, res->headers[i].value);
+    if (!res->without_cors)
+        net_cors_add(net, h2o);
+    if (res->body.n > 0 && !is_head)
+        body = h2o_strdup(&h2o->pool, res->body.p, res->body.n);
+    h2o_start_response(h2o, &whole_at_once);
+    h2o_send(h2o, &body, body.len > 0, H2O_SEND_STATE_FINAL);
+}
+
+/* An answer of our own, status being the code's unless HTTP has a better one. */
+static void
+send_failure(struct net *net, h2o_req_t *h2o, enum tb_code code, int status)
+{
+    struct tb_buf body = TB_BUF_INIT;
+
+    net_error_body(&body, code);
+    send_answer(net, h2o, &(struct net_response){ .status = status, .content_type = NET_JSON,
+                                                  .body = tb_buf_str(&body) }, is_head(h2o));
+    tb_buf_fini(&body);
+}
+
+void
+net_respond(struct net_request *pub, const struct net_response *res)
+{
+    struct net_req *r = TB_CONTAINER(pub, struct net_req, pub);
+    h2o_req_t      *h2o = r->h2o;
+
+    assert(tb_thread_is(TB_LOOP));
+    assert(res->status >= 200 && res->status <= 599);
+    if (h2o != NULL) {
+        net_conn_touch(r->hook->conn);
+        part(r);
+        send_answer(r->net, h2o, res, r->is_head);
+    }
+    req_free(r);
+}
+
+h2o_req_t *
+net_req_take(struct net_request *pub)
+{
+    struct net_req *r = TB_CONTAINER(pub, struct net_req, pub);
+    h2o_req_t      *h2o = r->h2o;
+
+    if (h2o != NULL)
+        part(r);
+    req_free(r);
+    return h2o;
+}
+
+void
+net_req_refuse_unanswered(struct net *net)
+{
+    while (net->unanswered != NULL) {
+        struct net_req *r = net->unanswered;
+        h2o_req_t      *h2o = r->h2o;
+
+        net_conn_touch(r->hook->conn);
+        tell_gone(r);
+        send_failure(net, h2o, TB_EBUSY, tb_code_status(TB_EBUSY));
+    }
+}
+
+/* ---- to the handlers ---- */
+
+struct net *
+net_of(h2o_req_t *h2o)
+{
+    return net_conn_of(h2o)->net;
+}
+
+static const struct net_route *
+find_route(const struct net *net, tb_str path)
+{
+    const struct net_route *longest = NULL;
+
+    for (size_t i = 0; i < net->n_routes; i++)
+        if (tb_str_starts(path, net->routes[i].prefix) && (longest == NULL || longest->prefix.n < net->routes[i].prefix.n))
+            longest = &net->routes[i];
+    return longest;
+}
+
+size_t
+net_req_max_body(const struct net *net, tb_str target)
+{
+    struct net_request      r;
+    const struct net_route *route;
+
+    split_target(&r, origin_form(target));
+    route = find_route(net, r.path);
+    return route != NULL ? route->max_body : net->max_body;
+}
+
+/* What needs no handler; false: it does. */
+static bool
+was_answered_here(struct net *net, h2o_req_t *h2o)
+{
+    if (head_size(h2o) > NET_MAX_HEAD)
+        send_failure(net, h2o, TB_ETOOBIG, 431);
+    else if (net_cors_is_preflight(net, h2o))
+        send_answer(net, h2o, &net_cors_preflight, false);
+    else
+        return false;
+    net_conn_touch(net_conn_of(h2o));
+    return true;
+}
+
+static int
+on_request(h2o_handler_t *handler, h2o_req_t *h2o)
+{
+    struct net *net = ((struct handler *)handler)->net;
+
+    if (was_answered_here(net, h2o))
+        return 0;
+    struct net_req         *r = req_new(net, h2o);
+    const struct net_route *route = find_route(net, r->pub.path);
+    enum tb_code            code = tb_str_starts(r->pub.path, TB_LIT("/")) ? TB_ENOTFOUND : TB_EINPUT;
+    if (route != NULL && r->pub.body.n <= route->max_body) {
+        struct net_hook *hook = r->hook;        /* r may be answered and gone, the hook stays for this turn */
+        route->on_request(route->ctx, &r->pub);
+        if (hook->req != NULL && hook->req->pub.on_gone != NULL)
+            net_gone_watch(hook->conn);
+        return 0;
+    }
+    if (route != NULL)
+        code = TB_ETOOBIG;
+    part(r);
+    send_failure(net, h2o, code, tb_code_status(code));
+    req_free(r);
+    return 0;
+}
+
+void
+net_req_register(struct net *net, h2o_pathconf_t *path)
+{
+    struct handler *h = (struct handler *)h2o_create_handler(path, sizeof *h);
+
+    h->super.on_req = on_request;
+    h->net = net;
+}
+
+void
+net_handle(struct net *net, const char *prefix, size_t max_body, void (*on_req)(void *ctx, struct net_request *), void *ctx)
+{
+    assert(net->n_routes < NET_MAX_ROUTES);
+    assert(tb_thread_is(TB_LOOP));
+    max_body = max_body > 0 ? max_body : net->max_body;
+    net->routes[net->n_routes++] = (struct net_route){ .prefix = tb_str_of(prefix), .max_body = max_body,
+                                                       .on_request = on_req, .ctx = ctx };
+    /* h2o gathers a body before anyone knows whom it is for: the largest that any route takes. */
+    if (max_body > net->global.max_request_entity_size)
+        net->global.max_request_entity_size = max_body;
+}
+
+tb_str
+net_request_header(const struct net_request *pub, tb_str lower_name)
+{
+    const struct net_req *r = (const struct net_req *)(const void *)pub;     /* pub is its first member */
+
+    for (size_t i = 0; i < r->n_headers; i++)
+        if (tb_str_eq(r->headers[i].name, lower_name))
+            return r->headers[i].value;
+    return TB_STR_NULL;
+}

@@ -1,0 +1,355 @@
+/* The loop itself: h2o's event loop with our mailbox, timers and stop around it.
+ * Always: h2o's loop, context and sockets are made, used and ended on one thread, since its free lists are that thread's.
+ *
+ *     open --net_run--> serving --net_stop--> stopping --no connection left, or time is up--> stopped --net_close-->
+ */
+#include "net/internal.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    MAILBOX_LIMIT = 65536,      /* of requests to the loop; answers are bounded by what was asked and come in beside it */
+    LONGEST_SLEEP_MS = 60000,   /* nothing depends on it: whatever is due has a timer */
+    EVENTS_A_TURN = 256,        /* h2o's, from one epoll_wait */
+    LAST_TURNS = 100,           /* after the last connections have been cut: how often h2o may look at them, */
+    LAST_TURN_MS = 10,          /* and how long it waits for the kernel each time */
+};
+
+static uint64_t
+real_ms(void)
+{
+    return (uint64_t)tb_mono_ms(&tb_clock_system);
+}
+
+/* ---- what others need to know of struct net ---- */
+
+struct net_timers *
+net_timers_of(struct net *net)
+{
+    return &net->timers;
+}
+
+int64_t
+net_timers_now(const struct net *net)
+{
+    return tb_mono_us(net->clock);
+}
+
+int64_t
+net_now_ms(const struct net *net)
+{
+    return tb_mono_ms(net->clock);
+}
+
+uint16_t
+net_port(const struct net *net)
+{
+    return net->port;
+}
+
+struct tb_mailbox *
+net_mailbox(struct net *net)
+{
+    return net->inbox;
+}
+
+/* ---- waking ---- */
+
+static void
+wake(void *ctx)
+{
+    const uint64_t one = 1;
+    ssize_t        ignored = write(((struct net *)ctx)->wake_fd, &one, sizeof one);
+    (void)ignored;      /* it fails only when the counter is full, and then the loop has been woken */
+}
+
+static void
+on_wake(h2o_socket_t *sock, const char *err)
+{
+    struct net *net = sock->data;
+    uint64_t    n;
+    ssize_t     ignored = read(net->wake_fd, &n, sizeof n);
+
+    (void)ignored;
+    (void)err;
+    tb_mailbox_run(net->inbox);
+}
+
+void
+net_stop(struct net *net)
+{
+    atomic_store(&net->stop_wanted, true);
+    wake(net);
+}
+
+void
+net_on_stop(struct net *net, void (*fn)(void *ctx), void *ctx)
+{
+    net->on_stop = fn;
+    net->on_stop_ctx = ctx;
+}
+
+/* ---- the end of a turn ---- */
+
+struct net_at_end {
+    h2o_timeout_entry_t entry;          /* in h2o's zero timeout, whose callbacks run when those of the sockets have */
+    struct net         *net;
+    void              (*fn)(void *ctx);
+    void               *ctx;
+};
+
+static void
+on_end(h2o_timeout_entry_t *entry)
+{
+    struct net_at_end *at = TB_CONTAINER(entry, struct net_at_end, entry);
+    at->fn(at->ctx);
+}
+
+struct net_at_end *
+net_at_end_new(struct net *net, void (*fn)(void *ctx), void *ctx)
+{
+    struct net_at_end *at = TB_NEW(struct net_at_end);
+
+    *at = (struct net_at_end){ .entry.cb = on_end, .net = net, .fn = fn, .ctx = ctx };
+    return at;
+}
+
+void
+net_at_end_wish(struct net_at_end *at)
+{
+    if (!h2o_timeout_is_linked(&at->entry))
+        h2o_timeout_link(at->net->loop, &at->net->ctx.zero_timeout, &at->entry);
+}
+
+void
+net_at_end_free(struct net_at_end **at)
+{
+    if (*at == NULL)
+        return;
+    h2o_timeout_unlink(&(*at)->entry);
+    tb_free(*at);
+    *at = NULL;
+}
+
+/* ---- open ---- */
+
+static void
+init_h2o(struct net *net)
+{
+    h2o_config_init(&net->global);
+    net->global.server_name = h2o_iovec_init(NULL, 0);      /* no Server header: nobody is served by it */
+    net->global.max_request_entity_size = net->max_body;
+    net->global.http1.upgrade_to_http2 = 0;
+    /* Ours are looked after by the sweep; h2o's must only never come first. */
+    net->global.http1.req_timeout = 2 * ((uint64_t)net->header_timeout_ms + net->idle_timeout_ms + 2 * NET_SWEEP_MS);
+
+    h2o_hostconf_t *host = h2o_config_register_host(&net->global, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    net_req_register(net, h2o_config_register_path(host, "/", 0));
+    net_errors_register(&host->fallback_path);
+
+    net->loop = h2o_evloop_create();
+    h2o_context_init(&net->ctx, net->loop, &net->global);
+    net->accept_ctx = (h2o_accept_ctx_t){ .ctx = &net->ctx, .hosts = net->global.hosts };
+}
+
+static h2o_socket_t *
+watch(struct net *net, int fd, h2o_socket_cb on_ready)
+{
+    h2o_socket_t *sock = h2o_evloop_socket_create(net->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+
+    sock->data = net;
+    h2o_socket_read_start(sock, on_ready);
+    return sock;
+}
+
+static void
+copy_settings(struct net *net, const struct net_settings *s)
+{
+    net->max_body = s->max_body;
+    net->header_timeout_ms = s->header_timeout_ms;
+    net->idle_timeout_ms = s->idle_timeout_ms;
+    net->stop_timeout_ms = s->stop_timeout_ms > 0 ? s->stop_timeout_ms : NET_STOP_TIMEOUT_MS;
+    net->max_connections = s->max_connections;
+    net->cors_origins = tb_str_to_c(tb_str_of(s->cors_origins));
+    net->cors_is_any = tb_str_eq(tb_str_of(s->cors_origins), TB_LIT("*"));
+    net->port = s->port;
+    net->clock = s->clock != NULL ? s->clock : &tb_clock_system;
+}
+
+enum tb_code
+net_open(struct net **out, const struct net_settings *settings, struct tb_err *e)
+{
+    int         fds[NET_MAX_LISTENERS];
+    size_t      n_fds;
+    uint16_t    port = settings->port;
+
+    assert(tb_thread_is(TB_LOOP));
+    if (net_listen(settings->host, &port, fds, &n_fds, e) != TB_OK)
+        return e->code;
+
+    struct net *net = TB_NEW(struct net);
+    copy_settings(net, settings);
+    net->port = port;
+    net->inbox = tb_mailbox_new(MAILBOX_LIMIT, wake, net);
+    net->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert(net->wake_fd >= 0);
+    init_h2o(net);
+    net->wake_sock = watch(net, net->wake_fd, on_wake);
+    net_gone_init(net);
+    for (; net->n_listeners < n_fds; net->n_listeners++)
+        net->listeners[net->n_listeners] = watch(net, fds[net->n_listeners], net_conn_accept);
+    net->sweep = net_timer_new(net, net_conn_sweep, net);
+    net_timer_start(net->sweep, NET_SWEEP_MS);
+    *out = net;
+    return TB_OK;
+}
+
+/* ---- run ---- */
+
+static void
+turn(struct net *net, int32_t longest_ms)
+{
+    int32_t wait_ms = net_timers_wait(&net->timers, tb_mono_us(net->clock), longest_ms);
+
+    if (h2o_evloop_run(net->loop, wait_ms) != 0 && errno != EINTR)
+        log_warn("net.loop_failed", "why=\"%s\"", strerror(errno));
+    net_timers_run(&net->timers, tb_mono_us(net->clock));
+}
+
+static void
+close_listeners(struct net *net)
+{
+    while (net->n_listeners > 0)
+        h2o_socket_close(net->listeners[--net->n_listeners]);
+}
+
+/* What has arrived by now is still taken. */
+static void
+take_what_has_arrived(struct net *net)
+{
+    for (unsigned i = 0; i <= net->n_conns / EVENTS_A_TURN; i++)
+        turn(net, 0);
+}
+
+static void
+wait_for_answers(struct net *net)
+{
+    uint64_t until_ms = real_ms() + net->stop_timeout_ms;
+
+    net_conn_close_idle(net);
+    for (uint64_t now; net->n_conns > 0 && (now = real_ms()) < until_ms;) {
+        turn(net, (int32_t)(until_ms - now));
+        net_conn_close_idle(net);
+    }
+}
+
+static void
+cut_the_rest(struct net *net)
+{
+    unsigned turns_left = LAST_TURNS + net->n_conns / EVENTS_A_TURN;
+
+    log_warn("net.stop_cut", "connections=%u", net->n_conns);
+    net_req_refuse_unanswered(net);
+    turn(net, 0);
+    net_conn_cut_all(net);
+    for (; net->n_conns > 0 && turns_left > 0; turns_left--)
+        turn(net, LAST_TURN_MS);
+}
+
+static void
+stop(struct net *net)
+{
+    log_debug("net.stopping", "connections=%u", net->n_conns);
+    net->is_stopping = true;
+    net->ctx.shutdown_requested = 1;        /* h2o: no further request on a connection that sends one now */
+    close_listeners(net);
+    take_what_has_arrived(net);
+    if (net->on_stop != NULL)
+        net->on_stop(net->on_stop_ctx);
+    wait_for_answers(net);
+    if (net->n_conns > 0)
+        cut_the_rest(net);
+}
+
+void
+net_run(struct net *net)
+{
+    assert(tb_thread_is(TB_LOOP));
+    while (!atomic_load(&net->stop_wanted))
+        turn(net, LONGEST_SLEEP_MS);
+    stop(net);
+}
+
+/* ---- close ---- */
+
+bool
+net_settle(struct net *net, unsigned ms, bool (*is_settled)(const void *ctx), const void *ctx)
+{
+    uint64_t until_ms = real_ms() + ms;
+
+    assert(tb_thread_is(TB_LOOP));
+    for (;;) {
+        uint64_t now = real_ms();
+        bool     settled = net->n_owed == 0 && (is_settled == NULL || is_settled(ctx));
+        if (settled || now >= until_ms)
+            return settled;
+        turn(net, (int32_t)(until_ms - now));
+    }
+}
+
+static void
+fini_h2o(struct net *net)
+{
+    h2o_context_dispose(&net->ctx);
+    h2o_config_dispose(&net->global);
+    h2o_evloop_destroy(net->loop);
+}
+
+void
+net_close(struct net **out)
+{
+    struct net *net = *out;
+
+    if (net == NULL)
+        return;
+    assert(tb_thread_is(TB_LOOP));
+    tb_mailbox_close(net->inbox);
+    tb_mailbox_run(net->inbox);
+    assert(net->n_conns == 0);      /* cut sockets do not stay */
+    assert(net->n_owed == 0);
+    close_listeners(net);
+    h2o_socket_close(net->wake_sock);
+    net_gone_fini(net);
+    net_timer_free(&net->sweep);
+    net_timers_fini(&net->timers);
+    fini_h2o(net);
+    tb_mailbox_free(&net->inbox);
+    tb_free(net->cors_origins);
+    tb_free(net);
+    *out = NULL;
+}
+
+/* h2o 2.2.5 keeps used buffers in lists of the thread, which nobody frees when the thread ends, and forgets one small
+ * block (and its epoll descriptor) of every loop: some hundred kilobytes a loop, once. LeakSanitizer asks the program
+ * for what it should not report. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+    return "leak:h2o_mem_alloc_recycle\nleak:h2o_mem_alloc_pool\nleak:h2o_buffer_reserve\n"
+           "leak:h2o_multithread_create_queue\n";
+}
+
+const char *
+__lsan_default_options(void)
+{
+    return "print_suppressions=0";
+}

@@ -1,0 +1,147 @@
+/* Streams: what is left of a connection when HTTP has let go of it. h2o's socket stays, with the same net_conn.
+ * Always: at most one write is under way; after net_stream_close or on_gone nothing here is touched again. */
+#include "net/internal.h"
+
+#include "base/thread.h"
+
+#include <assert.h>
+#include <h2o/http1.h>
+
+/* So that one peer cannot hold up the loop: h2o reads until its buffer is full, and what was read comes in such pieces. */
+enum { INPUT_AT_ONCE = 65536 };
+
+struct net_stream {
+    struct net                  *net;
+    h2o_socket_t                *sock;      /* NULL until the 101 is out */
+    const struct net_stream_ops *ops;
+    void                        *app;
+    bool                         is_closed; /* by us, before the 101 was out */
+};
+
+static void
+stream_free(struct net_stream *s)
+{
+    if (s->sock != NULL)
+        h2o_socket_close(s->sock);
+    tb_free(s);
+}
+
+static void
+end(struct net_stream *s)
+{
+    s->ops->on_gone(s->app);
+    stream_free(s);
+}
+
+/* false: the stream is no more. */
+static bool
+hand_in(struct net_stream *s)
+{
+    h2o_socket_t *sock = s->sock;
+
+    while (sock->input->size > 0) {
+        size_t n = sock->input->size < INPUT_AT_ONCE ? sock->input->size : INPUT_AT_ONCE;
+        if (!s->ops->on_input(s->app, sock->input->bytes, n))
+            return false;
+        h2o_buffer_consume(&sock->input, n);
+    }
+    return true;
+}
+
+static void
+on_read(h2o_socket_t *sock, const char *err)
+{
+    struct net_stream *s = sock->data;
+
+    if (err != NULL)
+        end(s);
+    else
+        hand_in(s);
+}
+
+static void
+on_written(h2o_socket_t *sock, const char *err)
+{
+    struct net_stream *s = sock->data;
+
+    if (err != NULL)
+        end(s);
+    else
+        s->ops->on_written(s->app);
+}
+
+/* h2o has written the 101 and let go. Early bytes of the peer lie behind the request in the socket's buffer. */
+static void
+on_upgraded(void *ctx, h2o_socket_t *sock, size_t request_bytes)
+{
+    struct net_stream *s = ctx;
+
+    if (sock == NULL || s->is_closed) {
+        if (sock != NULL)
+            h2o_socket_close(sock);
+        if (!s->is_closed)
+            s->ops->on_gone(s->app);
+        tb_free(s);
+        return;
+    }
+    s->sock = sock;
+    sock->data = s;
+    struct net_conn *conn = sock->on_close.data;
+    net_conn_touch(conn);
+    conn->is_stream = true;
+    h2o_buffer_consume(&sock->input, request_bytes);
+    h2o_socket_read_start(sock, on_read);
+    s->ops->on_open(s->app);
+    hand_in(s);
+}
+
+static void
+add_header(h2o_req_t *h2o, tb_str name, tb_str value)
+{
+    h2o_iovec_t n = h2o_strdup(&h2o->pool, name.p, name.n), v = h2o_strdup(&h2o->pool, value.p, value.n);
+
+    h2o_add_header_by_str(&h2o->pool, &h2o->res.headers, n.base, n.len, 0, NULL, v.base, v.len);
+}
+
+struct net_stream *
+net_upgrade(struct net_request *pub, const struct net_header *headers, size_t n_headers,
+            const struct net_stream_ops *ops, void *app)
+{
+    char       protocol[32];
+    tb_str     wanted = { .p = protocol, .n = pub->upgrade.n < sizeof protocol ? pub->upgrade.n : 0 };
+
+    assert(tb_thread_is(TB_LOOP));
+    memcpy(protocol, pub->upgrade.p, wanted.n);
+    h2o_req_t *h2o = net_req_take(pub);
+    if (h2o == NULL)
+        return NULL;
+    struct net_stream *s = TB_NEW(struct net_stream);
+    *s = (struct net_stream){ .net = net_of(h2o), .ops = ops, .app = app };
+    h2o->res.status = 101;
+    h2o->res.reason = "Switching Protocols";
+    add_header(h2o, TB_LIT("upgrade"), wanted);
+    for (size_t i = 0; i < n_headers; i++)
+        add_header(h2o, headers[i].name, headers[i].value);
+    h2o_http1_upgrade(h2o, NULL, 0, on_upgraded, s);
+    return s;
+}
+
+void
+net_stream_write(struct net_stream *s, const tb_str *slices, size_t n)
+{
+    h2o_iovec_t vec[NET_MAX_SLICES];
+
+    assert(n >= 1 && n <= NET_MAX_SLICES && s->sock != NULL);
+    for (size_t i = 0; i < n; i++)
+        vec[i] = h2o_iovec_init(slices[i].p, slices[i].n);
+    h2o_socket_write(s->sock, vec, n, on_written);
+}
+
+void
+net_stream_close(struct net_stream *s)
+{
+    if (s->sock == NULL)
+        s->is_closed = true;        /* on_upgraded will end it */
+    else
+        stream_free(s);
+}

@@ -1,0 +1,43 @@
+/* Bodies of path.h. */
+#include "path.h"
+
+#include "base/scan.h"
+
+/* tb_scan_until takes the slash after a segment too, so a last one is gone without being asked for. */
+bool
+rest_path_matches(tb_str path, tb_str pattern, tb_str *wild)
+{
+    struct tb_scan have = tb_scan_of(path), want = tb_scan_of(pattern);
+
+    while (!tb_scan_at_end(&want)) {
+        tb_str w = tb_scan_until(&want, '/');
+        if (tb_scan_at_end(&have))
+            return false;
+        tb_str h = tb_scan_until(&have, '/');
+        if (tb_str_eq(w, TB_LIT("*")) && h.n > 0)
+            *wild = h;
+        else if (!tb_str_eq(w, h))
+            return false;
+    }
+    return tb_scan_at_end(&have);
+}
+
+tb_str
+rest_query_find(tb_str query, tb_str name)
+{
+    struct tb_scan s = tb_scan_of(query);
+
+    while (!tb_scan_at_end(&s)) {
+        struct tb_scan pair = tb_scan_of(tb_scan_until(&s, '&'));
+        if (tb_str_eq(tb_scan_until(&pair, '='), name) && !tb_scan_at_end(&pair))
+            return tb_scan_rest(&pair);
+    }
+    return TB_STR_NULL;
+}
+
+bool
+rest_is_json(tb_str type)
+{
+    struct tb_scan s = tb_scan_of(type);
+    return tb_str_eq_nocase(tb_str_trim(tb_scan_until(&s, ';')), TB_LIT("application/json"));
+}

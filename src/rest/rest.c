@@ -1,0 +1,196 @@
+/* From a request to a call and from its end to an answer. An exchange lives from rest_on_request to rest_answer,
+ * which every road leads to, once. */
+#include "rest.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "chat/render.h"
+#include "rest/exchange.h"
+#include "rest/path.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* Where waiting helps but nobody has worked out how long. */
+enum { RETRY_BUSY_S = 1, RETRY_FULL_S = 10 };
+
+#define JSON_BODY TB_LIT("application/json; charset=utf-8")
+
+static const struct net_header no_store = { .name = { "cache-control", 13 }, .value = { "no-store", 8 } };
+
+void
+rest_open(struct rest **out, const struct rest_settings *settings)
+{
+    *out = TB_NEW(struct rest);
+    (*out)->settings = *settings;
+}
+
+void
+rest_close(struct rest **r)
+{
+    if (*r == NULL)
+        return;
+    tb_buf_fini(&(*r)->out);
+    tb_free(*r);
+    *r = NULL;
+}
+
+static void
+free_exchange(struct rest_exchange *x)
+{
+    chat_call_fini(&x->call.any);
+    tb_arena_fini(&x->mem);
+    tb_free(x);
+}
+
+void
+rest_answer(struct rest_exchange *x, int status, tb_str content_type, tb_str body)
+{
+    struct net_response r = { .status = status, .content_type = content_type, .body = body };
+
+    r.headers = &no_store;
+    r.n_headers = 1;
+    net_respond(x->http, &r);
+    free_exchange(x);
+}
+
+static void
+set_retry(struct tb_err *e)
+{
+    if (e->retry_after_s > 0)
+        return;
+    if (e->code == TB_EBUSY)
+        e->retry_after_s = RETRY_BUSY_S;
+    else if (e->code == TB_EFULL)
+        e->retry_after_s = RETRY_FULL_S;
+}
+
+static bool
+is_our_fault(enum tb_code code)
+{
+    return code == TB_EINTERNAL || code == TB_EIO;
+}
+
+/* allow: the methods for a 405, else empty. */
+static void
+respond_failure(struct rest *rest, struct net_request *http, struct tb_err *e, tb_str allow)
+{
+    char                seconds[12];
+    struct net_header   headers[3] = { no_store };
+    struct net_response r = { .status = tb_code_status(e->code), .content_type = JSON_BODY, .headers = headers };
+    struct tb_json      j = tb_json_to(&rest->out);
+
+    set_retry(e);
+    r.n_headers = 1;
+    if (e->retry_after_s > 0) {
+        int n = snprintf(seconds, sizeof seconds, "%u", e->retry_after_s);
+        headers[r.n_headers++] = (struct net_header){ TB_LIT("retry-after"), { seconds, (size_t)n } };
+    }
+    if (allow.n > 0)
+        headers[r.n_headers++] = (struct net_header){ TB_LIT("allow"), allow };
+    tb_buf_clear(&rest->out);
+    chat_render_failure(&j, e);
+    tb_json_fini(&j);
+    r.body = tb_buf_str(&rest->out);
+    net_respond(http, &r);
+}
+
+static void
+fail(struct rest_exchange *x)
+{
+    struct tb_err *e = &x->call.any.err;
+
+    if (is_our_fault(e->code))
+        log_error("rest.failed", "method=%s path=%s why=\"%s\"", x->route->method, x->route->path, e->why);
+    else
+        log_debug("rest.refused", "method=%s path=%s code=%s why=\"%s\"", x->route->method, x->route->path,
+                  tb_code_wire(e->code), e->why);
+    respond_failure(x->rest, x->http, e, TB_STR_NULL);
+    free_exchange(x);
+}
+
+void
+rest_finish(struct rest_exchange *x)
+{
+    struct tb_buf *out = &x->rest->out;
+    struct tb_json j = tb_json_to(out);
+
+    if (x->call.any.err.code != TB_OK) {
+        fail(x);
+        return;
+    }
+    tb_buf_clear(out);
+    if (x->route->render != NULL)
+        x->route->render(x, &j);
+    tb_json_fini(&j);
+    rest_answer(x, x->route->status, x->route->render ? JSON_BODY : TB_STR_NULL, tb_buf_str(out));
+}
+
+static void
+on_done(struct chat_call *call)
+{
+    rest_finish(TB_CONTAINER(call, struct rest_exchange, call));
+}
+
+/* "Bearer <token>", the scheme in any case (RFC 9110 section 11.1). */
+static enum tb_code
+authenticate(struct rest_exchange *x, struct tb_err *e)
+{
+    tb_str             value = tb_str_trim(net_request_header(x->http, TB_LIT("authorization")));
+    tb_str             scheme = { value.p, value.n < 7 ? value.n : 7 };
+    struct chat_claims claims;
+
+    if (value.n == 0)
+        return tb_fail(e, TB_EAUTH, "No token provided", "no authorization header");
+    if (!tb_str_eq_nocase(scheme, TB_LIT("bearer ")))
+        return tb_fail(e, TB_EAUTH, "Invalid token format", "another scheme than Bearer");
+    tb_str token = tb_str_trim((tb_str){ value.p + scheme.n, value.n - scheme.n });
+    if (chat_authenticate(x->rest->settings.chat, token, &claims, e) != TB_OK)
+        return e->code;
+    x->call.any.user_id = claims.user_id;
+    return TB_OK;
+}
+
+static enum tb_code
+read_body(struct rest_exchange *x, struct tb_err *e)
+{
+    if (x->route->fields.n == 0)
+        return TB_OK;
+    if (x->http->body.n > 0 && !rest_is_json(net_request_header(x->http, TB_LIT("content-type"))))
+        return tb_fail(e, TB_EINPUT, "Content-Type must be application/json", "another content type");
+    return chat_fields_parse(x->http->body, x->route->fields, &x->call, &x->mem, e);
+}
+
+static void
+begin(struct rest *rest, struct net_request *http, const struct rest_route *route, tb_str wild)
+{
+    struct rest_exchange *x = TB_NEW(struct rest_exchange);
+    struct tb_err        *e = &x->call.any.err;
+
+    x->rest = rest;
+    x->http = http;
+    x->route = route;
+    x->wild = wild;
+    x->call.any.on_done = on_done;
+    x->call.any.peer = http->peer;
+    if ((!route->is_open && authenticate(x, e) != TB_OK) || read_body(x, e) != TB_OK)
+        rest_finish(x);
+    else
+        route->start(x);
+}
+
+void
+rest_on_request(void *rest, struct net_request *http)
+{
+    struct tb_buf            allow = TB_BUF_INIT;
+    struct tb_err            e = { .code = TB_OK };
+    tb_str                   wild = TB_STR_NULL;
+    const struct rest_route *route = rest_route_find(http->method, http->path, &wild, &allow, &e);
+
+    assert(tb_thread_is(TB_LOOP));
+    if (route != NULL)
+        begin(rest, http, route, wild);
+    else
+        respond_failure(rest, http, &e, tb_buf_str(&allow));
+    tb_buf_fini(&allow);
+}

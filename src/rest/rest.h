@@ -1,0 +1,32 @@
+#pragma once
+/* The REST calls of DESIGN section 4: JSON in, JSON or a failure out. Everything that is decided is decided in chat;
+ * here are paths, fields and shapes.
+ * Threads: the loop. */
+#include "chat/chat.h"
+#include "chat/live.h"
+#include "net/net.h"
+
+struct rest;
+
+enum rest_sync_state { REST_SYNC_OFF, REST_SYNC_UP, REST_SYNC_DOWN, REST_SYNC_DIVERGED };
+
+struct rest_sync {                  /* how the centre is reached; for GET /sync and /readyz */
+    enum rest_sync_state state;
+    int64_t lag_ops;                /* own ops that are not there yet */
+    int64_t lag_seconds;            /* age of the oldest of them; 0: none */
+    int64_t last_synced_at;         /* ms; 0: never */
+};
+
+struct rest_settings {
+    struct chat        *chat;       /* outlives the rest */
+    struct live        *live;       /* likewise; told which history pages were shown; NULL: nobody is */
+    const struct store *store;      /* likewise; for /readyz */
+    void (*sync_of)(void *ctx, struct rest_sync *out);  /* called on the loop, must not block; NULL: sync is off */
+    void  *sync_ctx;
+};
+
+void rest_open(struct rest **out, const struct rest_settings *settings);
+void rest_close(struct rest **);    /* after the last request was answered */
+
+/* One request: answered by net_respond, once, now or later. Fits net_handle(net, "/", rest_on_request, rest). */
+void rest_on_request(void *rest, struct net_request *http);

@@ -1,0 +1,50 @@
+#pragma once
+/* What the sync thread does, a step at a time and without a thread, so that tests can move its time. See engine.c for
+ * the drawing.
+ * Threads: the sync thread (in tests: any one), but struct sync_facts, which others read. */
+#include "base/clock.h"
+#include "base/mailbox.h"
+#include "target.h"
+
+#include <stdatomic.h>
+
+enum sync_state {
+    SYNC_RESTING, SYNC_CONNECTING, SYNC_MIGRATING, SYNC_ENROLLING, SYNC_PUSHING, SYNC_LEVEL, SYNC_DIVERGED,
+    SYNC_STATE_COUNT
+};
+
+enum {
+    SYNC_FIRST_REST_MS = 250, SYNC_MAX_REST_MS = 3000,  /* doubling in between; of each a half is left to chance */
+    SYNC_CHECK_MS = 2000,   /* how often an idle link is looked at: what is said of it is seldom older */
+};
+
+struct sync_facts {                     /* written by the engine, read by any thread */
+    _Atomic bool    is_up, is_diverged;
+    _Atomic int64_t pushed_seq;         /* our newest op that is known to be at the centre */
+    _Atomic int64_t behind_since_ms;    /* wall clock; about when the oldest op was made that is not there; 0: none is */
+    _Atomic int64_t last_synced_ms;     /* wall clock; the last batch that went through; 0: none yet */
+};
+
+struct sync_engine_settings {
+    struct store          *store;
+    const struct tb_clock *clock;
+    struct sync_target    *target;      /* borrowed */
+    struct tb_mailbox     *inbox;       /* of the thread that steps: hears the store's answers */
+    struct sync_facts     *facts;
+    size_t                 batch;       /* ops in one batch, at least 1 */
+    uint64_t               seed;        /* of the chance in resting; not 0 */
+};
+
+struct sync_engine;
+
+struct sync_engine *sync_engine_new(const struct sync_engine_settings *settings);
+void                sync_engine_free(struct sync_engine **s);   /* drops the link */
+
+/* Does one thing. Returns how many ms may pass before the next one (0: at once, -1: any number) unless a message comes:
+ * after running messages, step again. */
+int sync_engine_step(struct sync_engine *s);
+
+void            sync_engine_wake(struct sync_engine *s);            /* there are new ops */
+void            sync_engine_stop(struct sync_engine *s);            /* no step follows; the store is asked nothing new */
+bool            sync_engine_awaits_store(const struct sync_engine *s);  /* an answer is due at the inbox: do not free yet */
+enum sync_state sync_engine_state(const struct sync_engine *s);

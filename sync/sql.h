@@ -1,0 +1,42 @@
+#pragma once
+/* A batch of ops as SQL text: one transaction that leaves in one round trip (DESIGN section 6). Every value in it is an
+ * integer or a hex literal, so escaping, character sets and sql_mode cannot matter; every upsert changes nothing when it
+ * is repeated, and commutes with the others, so rows of one table may stand together whatever their order was.
+ * Threads: whoever holds the batch. */
+#include "store/follow.h"
+#include "tombolo/err.h"
+
+struct sql_batch;
+
+/* What must still be true at the centre when the batch arrives, or all of it fails. */
+struct sql_fence {
+    uint32_t node, epoch;
+    char     journal_uuid[37];
+    int64_t  last_seq;              /* the newest of our ops there */
+};
+
+struct sql_batch *sql_batch_new(void);
+void              sql_batch_free(struct sql_batch **b);
+
+/* Empties it. max_bytes: how long the text may become, except that a first op always fits. */
+void sql_batch_begin(struct sql_batch *b, const struct sql_fence *fence, size_t max_bytes);
+
+/* Adds the op's effect and its row of op_log. Entries come in the order of seq, without gaps, from last_seq + 1; only
+ * their node, seq, at, kind, version, body and chain are looked at, and nothing is kept.
+ * TB_ETOOBIG: it would become too long, and nothing was added. TB_EINPUT: no op that this program knows. */
+enum tb_code sql_batch_add(struct sql_batch *b, const struct store_entry *entry, struct tb_err *e) TB_MUST_CHECK;
+
+size_t  sql_batch_ops(const struct sql_batch *b);
+int64_t sql_batch_last_seq(const struct sql_batch *b);      /* of the newest op in it; last_seq of the fence when empty */
+
+/* The whole text, from START TRANSACTION to COMMIT; its second statement is the fence. Valid until b changes.
+ * now_ms: what the site's seen_at becomes. *n_statements: how many results the server will answer with. */
+tb_str sql_batch_text(struct sql_batch *b, int64_t now_ms, size_t *n_statements);
+
+/* ---- for other statements ---- */
+
+/* Milliseconds since 1970 in UTC, an SQL expression of integers, as DATETIME: exact, and none of the server's time zone. */
+#define SQL_TIME(ms) "TIMESTAMPADD(MICROSECOND," ms "*1000,TIMESTAMP'1970-01-01 00:00:00')"
+
+void sql_add_text(struct tb_buf *b, tb_str utf8);           /* _utf8mb4 X'...' */
+void sql_add_bytes(struct tb_buf *b, const void *p, size_t n);  /* X'...' */

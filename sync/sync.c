@@ -1,0 +1,208 @@
+/* The thread around the engine. What it hears: wake, from the writer after each commit; answers of the store; stop. The
+ * wake message is part of the struct and under way at most once, so a busy journal cannot flood the mailbox. */
+#include "sync.h"
+
+#include "engine.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "store/follow.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* A batch may end by itself for this long when the server stops; then its connection is cut. Stopping has 10 s in all. */
+#define CLOSE_GRACE_MS 3000
+
+#define INBOX_LIMIT 16      /* nothing is posted here that could be refused */
+
+struct sync {
+    /* fixed before the thread starts */
+    struct store          *store;
+    const struct tb_clock *clock;
+    struct sync_target    *target;      /* NULL: off */
+    struct sync_engine    *engine;      /* its insides: the sync thread's */
+    struct tb_thread       thread;
+    struct tb_mailbox     *ended;       /* main's: hears that the thread is about to end */
+    struct tb_msg          ended_msg;
+    /* sync thread only */
+    bool is_stopping;
+    /* any thread */
+    struct tb_mailbox *inbox;
+    struct tb_msg      wake_msg, stop_msg;
+    _Atomic bool       is_wake_posted;
+    struct sync_facts  facts;
+};
+
+static void
+run_wake(struct tb_msg *msg)
+{
+    struct sync *s = TB_CONTAINER(msg, struct sync, wake_msg);
+
+    assert(tb_thread_is(TB_SYNC));
+    s->is_wake_posted = false;      /* first: a commit from here on posts anew */
+    sync_engine_wake(s->engine);
+}
+
+/* On the writer, after a commit. */
+static void
+wake(void *ctx)
+{
+    struct sync *s = ctx;
+    int64_t      level = 0;
+
+    atomic_compare_exchange_strong(&s->facts.behind_since_ms, &level, tb_wall_ms(s->clock));
+    if (!atomic_exchange(&s->is_wake_posted, true))
+        tb_mailbox_post_always(s->inbox, &s->wake_msg);
+}
+
+static void
+run_stop(struct tb_msg *msg)
+{
+    TB_CONTAINER(msg, struct sync, stop_msg)->is_stopping = true;
+}
+
+static void
+run_nothing(struct tb_msg *msg)
+{
+    (void)msg;
+}
+
+static void
+listen_for(struct sync *s, int timeout_ms)
+{
+    struct tb_msg_list heard = { 0 };
+    struct tb_msg     *m;
+
+    if (timeout_ms == 0)
+        (void)tb_mailbox_take(s->inbox, &heard, SIZE_MAX);
+    else
+        (void)tb_mailbox_wait(s->inbox, &heard, SIZE_MAX, timeout_ms);
+    while ((m = tb_msg_list_take(&heard)) != NULL)
+        m->run(m);
+}
+
+static void
+run(void *ctx)
+{
+    struct sync *s = ctx;
+
+    while (!s->is_stopping)
+        listen_for(s, sync_engine_step(s->engine));
+    sync_engine_stop(s->engine);
+    while (sync_engine_awaits_store(s->engine))
+        listen_for(s, -1);
+    sync_engine_free(&s->engine);       /* here: the link and the follower are this thread's */
+    tb_mailbox_post_always(s->ended, &s->ended_msg);
+}
+
+static uint64_t
+make_seed(void)
+{
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        abort();    /* never for so few bytes on a kernel that has started */
+    return seed | 1;
+}
+
+static void
+start(struct sync *s, size_t batch)
+{
+    s->inbox = tb_mailbox_new(INBOX_LIMIT, NULL, NULL);
+    s->ended = tb_mailbox_new(INBOX_LIMIT, NULL, NULL);
+    s->wake_msg.run = run_wake;
+    s->stop_msg.run = run_stop;
+    s->ended_msg.run = run_nothing;
+    s->engine = sync_engine_new(&(struct sync_engine_settings){
+        .store = s->store, .clock = s->clock, .target = s->target, .inbox = s->inbox, .facts = &s->facts, .batch = batch,
+        .seed = make_seed() });
+    struct store_status now;
+    store_status(s->store, &now);
+    s->facts.pushed_seq = now.pushed_seq;
+    tb_thread_start(&s->thread, TB_SYNC, run, s);
+    store_on_commit(s->store, wake, s);
+}
+
+enum tb_code
+sync_open(struct sync **out, const struct sync_settings *settings, struct tb_err *e)
+{
+    struct sync_mysql_settings mysql = { .clock = settings->clock, .connect_timeout_ms = settings->connect_timeout_ms,
+                                         .io_timeout_ms = settings->io_timeout_ms };
+    struct sync_target        *target = settings->target;
+    bool                       has_url = settings->url != NULL && settings->url[0] != '\0';
+
+    assert(tb_thread_is(TB_MAIN));
+    if (target == NULL && has_url && sync_mysql_new(&target, tb_str_of(settings->url), &mysql, e) != TB_OK)
+        return e->code;
+    struct sync *s = TB_NEW(struct sync);
+    s->store = settings->store;
+    s->clock = settings->clock;
+    s->target = target;
+    if (target != NULL)
+        start(s, settings->batch);
+    *out = s;
+    return TB_OK;
+}
+
+static void
+stop(struct sync *s)
+{
+    struct tb_msg_list ended = { 0 };
+
+    store_on_commit(s->store, NULL, NULL);      /* from here on nobody posts a wake */
+    tb_mailbox_post_always(s->inbox, &s->stop_msg);
+    if (tb_mailbox_wait(s->ended, &ended, 1, CLOSE_GRACE_MS) == 0) {
+        log_warn("sync.cut", "why=\"the centre took too long when stopping\"");
+        s->target->ops->interrupt(s->target);
+    }
+    tb_thread_join(&s->thread);
+    s->wake_msg.run = run_nothing;              /* one may still lie there, and the engine is gone */
+    tb_mailbox_free(&s->inbox);
+    tb_mailbox_free(&s->ended);
+    s->target->ops->free(s->target);
+}
+
+void
+sync_close(struct sync **sp)
+{
+    struct sync *s = *sp;
+
+    if (s == NULL)
+        return;
+    assert(tb_thread_is(TB_MAIN));
+    if (s->target != NULL)
+        stop(s);
+    tb_free(s);
+    *sp = NULL;
+}
+
+const char *
+sync_link_name(enum sync_link link)
+{
+    switch (link) {
+    case SYNC_OFF:   return "off";
+    case SYNC_UP:    return "up";
+    case SYNC_DOWN:  return "down";
+    case SYNC_APART: return "diverged";
+    }
+    abort();
+}
+
+void
+sync_status(const struct sync *s, struct sync_status *out)
+{
+    struct store_status store;
+
+    *out = (struct sync_status){ .state = SYNC_OFF };
+    if (s->target == NULL)
+        return;
+    int64_t pushed_seq = s->facts.pushed_seq, since_ms = s->facts.behind_since_ms;
+    store_status(s->store, &store);
+    out->state = s->facts.is_diverged ? SYNC_APART : s->facts.is_up ? SYNC_UP : SYNC_DOWN;
+    out->last_synced_at = s->facts.last_synced_ms;
+    out->lag_ops = store.own_seq > pushed_seq ? store.own_seq - pushed_seq : 0;
+    int64_t age_ms = since_ms != 0 ? tb_wall_ms(s->clock) - since_ms : 0;
+    out->lag_ms = out->lag_ops > 0 && age_ms > 0 ? age_ms : 0;
+}

@@ -1,0 +1,44 @@
+#pragma once
+/* The sync thread: takes what the journal has to the centre, and tells how far it is (DESIGN section 6). Nothing that
+ * happens to the centre or to the way there is seen by anyone else than in sync_status.
+ * Threads: open and close on main, sync_status on any. */
+#include "base/clock.h"
+#include "store/store.h"
+#include "tombolo/err.h"
+
+struct sync;
+struct sync_target;
+
+struct sync_settings {
+    struct store          *store;               /* open until sync_close has returned */
+    const struct tb_clock *clock;
+    const char            *url;                 /* mysql://...; NULL or "": there is no centre */
+    size_t                 batch;               /* ops that go together, at least 1 */
+    int                    connect_timeout_ms;
+    int                    io_timeout_ms;       /* for one answer of the centre */
+    struct sync_target    *target;              /* a centre of another kind instead of url, or NULL; becomes sync's */
+};
+
+/* Starts the thread; the centre need not be there. Without one there is no thread, and the state is SYNC_OFF for good.
+ * TB_EINPUT: the URL cannot be understood; why says where. */
+enum tb_code sync_open(struct sync **out, const struct sync_settings *settings, struct tb_err *e) TB_MUST_CHECK;
+
+/* Ends with the batch under way, or, when the centre takes too long, without it. Accepts NULL inside. */
+void sync_close(struct sync **s);
+
+enum sync_link {
+    SYNC_OFF,           /* no centre is configured */
+    SYNC_UP,
+    SYNC_DOWN,          /* it will be tried again */
+    SYNC_APART          /* "diverged": the centre and this journal do not belong together, a person must act */
+};
+
+const char *sync_link_name(enum sync_link link);    /* off, up, down, diverged */
+
+struct sync_status {
+    enum sync_link state;
+    int64_t        lag_ops;         /* own ops that are not known to be at the centre */
+    int64_t        lag_ms;          /* about the age of the oldest of them; 0: there is none */
+    int64_t        last_synced_at;  /* ms; 0: not since start */
+};
+void sync_status(const struct sync *s, struct sync_status *out);

@@ -1,0 +1,463 @@
+/* tombolo on the command line: what it was asked to do, and how it ended. Data goes to stdout, everything else to stderr.
+ * Signals are heard on the main thread alone: every other one is started with all of them blocked. */
+#include "base/json.h"
+#include "base/log.h"
+#include "config.h"
+#include "serve.h"
+#include "store/check.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum exit_code { FINE = 0, FAILED = 1, MISUSED = 2 };
+
+enum { MAX_FLAGS = 64 };        /* settings on one command line */
+enum { KEEP_BYTES = 8 << 20, GROW_BYTES = 256 << 10 };      /* see keep_freed_memory */
+
+struct options {
+    const char           *config_path;
+    struct tb_config_flag flags[MAX_FLAGS];
+    char                 *names[MAX_FLAGS];     /* of --set, cut out of its argument; to be freed */
+    size_t                n_flags;
+    bool                  as_json, wants_help;
+};
+
+struct command {
+    const char      *name;
+    const char      *takes;     /* which of long_options, by letter */
+    enum exit_code (*run)(const struct options *);
+    const char      *help;
+};
+
+static const struct option long_options[] = {
+    { "config", required_argument, NULL, 'c' }, { "data", required_argument, NULL, 'd' },
+    { "host", required_argument, NULL, 'h' },   { "port", required_argument, NULL, 'p' },
+    { "set", required_argument, NULL, 's' },    { "json", no_argument, NULL, 'j' },
+    { "help", no_argument, NULL, 'H' },         { NULL, 0, NULL, 0 },
+};
+
+static const struct { char letter; const char *help; } option_help[] = {
+    { 'c', "  --config FILE      settings file; else the one that TOMBOLO_CONFIG names, else none\n" },
+    { 'd', "  --data DIR         folder of the journal (server.data)\n" },
+    { 'h', "  --host ADDRESS     address to listen on (server.host)\n" },
+    { 'p', "  --port N           port to listen on (server.port)\n" },
+    { 's', "  --set NAME=VALUE   any setting, as server.port=5001; see tombolo help settings\n" },
+    { 'j', "  --json             data as JSON\n" },
+    { 'H', "  --help             this text\n" },
+};
+
+/* ---- settings ---- */
+
+static bool
+load(const struct options *o, struct tb_config *c)
+{
+    struct tb_err e = { 0 };
+
+    if (tb_config_load(c, o->config_path, o->flags, o->n_flags, &e) == TB_OK)
+        return true;
+    fprintf(stderr, "tombolo: %s\n", e.why);
+    return false;
+}
+
+static void
+print(struct tb_buf *out)
+{
+    fwrite(out->p, 1, out->n, stdout);
+    tb_buf_fini(out);
+}
+
+/* ---- tombolo serve ---- */
+
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        log_warn("serve.files", "why=\"RLIMIT_NOFILE: %s\"", strerror(errno));
+}
+
+static sigset_t
+block_signals(void)
+{
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &ours, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return ours;
+}
+
+/* A second SIGTERM or SIGINT. What was acknowledged is on disk, so nothing is lost by not waiting. */
+static void
+end_at_once(int signal_number)
+{
+    (void)signal_number;
+    _exit(FINE);
+}
+
+static void
+let_signals_end_us(const sigset_t *ours)
+{
+    const struct sigaction now = { .sa_handler = end_at_once };
+
+    sigaction(SIGTERM, &now, NULL);
+    sigaction(SIGINT, &now, NULL);
+    pthread_sigmask(SIG_UNBLOCK, ours, NULL);
+}
+
+static void
+reload(struct server *server, const struct options *o)
+{
+    struct tb_config c;
+    struct tb_err    e = { 0 };
+
+    if (tb_config_load(&c, o->config_path, o->flags, o->n_flags, &e) != TB_OK) {
+        log_error("serve.not_reloaded", "why=\"%s\"", e.why);
+        return;
+    }
+    serve_reload(server, &c);
+    tb_config_fini(&c);
+}
+
+static void
+wait_for_the_end(struct server *server, const struct options *o, const sigset_t *ours)
+{
+    int heard;
+
+    while (sigwait(ours, &heard) == 0 && heard == SIGHUP)
+        reload(server, o);
+}
+
+/* Answers are made and freed in bursts of some hundred kilobytes. By default each burst's end gives them back to the
+ * kernel and the next one asks for them again, page by page: a history page cost the loop twice what it costs now. */
+static void
+keep_freed_memory(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+    mallopt(M_TOP_PAD, GROW_BYTES);
+}
+
+static enum exit_code
+run_serve(const struct options *o)
+{
+    sigset_t         ours = block_signals();
+    struct server   *server = NULL;
+    struct tb_config c;
+    struct tb_err    e = { 0 };
+
+    if (!load(o, &c))
+        return MISUSED;
+    raise_descriptor_limit();
+    keep_freed_memory();
+    enum tb_code code = serve_open(&server, &c, NULL, &e);
+    tb_config_fini(&c);
+    if (code != TB_OK) {
+        fprintf(stderr, "tombolo: %s\n", e.why);
+        return FAILED;
+    }
+    wait_for_the_end(server, o, &ours);
+    let_signals_end_us(&ours);
+    serve_close(&server);
+    return FINE;
+}
+
+/* ---- tombolo config, version ---- */
+
+static enum exit_code
+run_config(const struct options *o)
+{
+    struct tb_config c;
+    struct tb_buf    out = TB_BUF_INIT;
+
+    if (!load(o, &c))
+        return MISUSED;
+    tb_config_print(&c, o->as_json, &out);
+    print(&out);
+    tb_config_fini(&c);
+    return FINE;
+}
+
+static enum exit_code
+run_version(const struct options *o)
+{
+    printf(o->as_json ? "{\"version\":\"%s\"}\n" : "tombolo %s\n", TB_VERSION);
+    return FINE;
+}
+
+/* ---- tombolo check ---- */
+
+struct faults {
+    struct tb_buf  text;
+    struct tb_json json;        /* into text, an array of lines */
+    bool           as_json;
+};
+
+static void
+add_fault(void *ctx, tb_str line)
+{
+    struct faults *f = ctx;
+
+    if (f->as_json) {
+        tb_json_str(&f->json, tb_str_is_utf8(line) ? line : TB_LIT("(not UTF-8)"));
+    } else {
+        tb_buf_add(&f->text, line);
+        tb_buf_add_char(&f->text, '\n');
+    }
+}
+
+static enum tb_code
+find_faults(const char *dir, struct faults *f, size_t *n, struct tb_err *e)
+{
+    f->json = tb_json_to(&f->text);
+    if (f->as_json) {
+        tb_json_open_object(&f->json);
+        tb_json_key(&f->json, "faults");
+        tb_json_open_array(&f->json);
+    }
+    enum tb_code code = store_check(dir, add_fault, f, n, e);
+    if (f->as_json) {
+        tb_json_end_array(&f->json);
+        tb_json_key(&f->json, "count"), tb_json_int(&f->json, (int64_t)*n);
+        tb_json_end_object(&f->json);
+        tb_json_fini(&f->json);
+        tb_buf_add_char(&f->text, '\n');
+    } else if (code == TB_OK) {
+        tb_buf_printf(&f->text, *n == 0 ? "The journal in %s is whole.\n" : "The journal in %s has %zu faults.\n", dir, *n);
+    }
+    return code;
+}
+
+static enum exit_code
+run_check(const struct options *o)
+{
+    struct faults    f = { .text = TB_BUF_INIT, .as_json = o->as_json };
+    struct tb_config c;
+    struct tb_err    e = { 0 };
+    size_t           n = 0;
+
+    if (!load(o, &c))
+        return MISUSED;
+    enum tb_code code = find_faults(c.server.data, &f, &n, &e);
+    tb_config_fini(&c);
+    if (code == TB_OK) {
+        print(&f.text);
+        return n == 0 ? FINE : FAILED;
+    }
+    tb_buf_fini(&f.text);
+    fprintf(stderr, "tombolo: %s\n", e.why);
+    return FAILED;
+}
+
+/* ---- help, and understanding the command line ---- */
+
+static const struct command commands[] = {
+    { "serve", "cdhpsH", run_serve, "run the server in the foreground, until SIGTERM or SIGINT; SIGHUP rereads log and limits" },
+    { "config", "cdhpsjH", run_config, "print the settings in force, and where each came from" },
+    { "version", "jH", run_version, "print the version" },
+    { "check", "cdsjH", run_check, "see whether the journal is whole, also beside a running server" },
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const struct command *
+find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (tb_str_eq(tb_str_of(name), tb_str_of(commands[i].name)))
+            return &commands[i];
+    return NULL;
+}
+
+static void
+print_exit_codes(FILE *to)
+{
+    fputs("\nIt ends with 0 when all went well, 1 when it failed or check found faults, 2 when the command line or a setting\n"
+          "cannot be understood.\n", to);
+}
+
+static void
+print_help(FILE *to)
+{
+    fputs("usage: tombolo COMMAND [OPTIONS]\n\n", to);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].help);
+    fputs("  help      this text; tombolo help COMMAND: its options; tombolo help settings: every setting\n", to);
+    print_exit_codes(to);
+}
+
+static void
+print_command_help(const struct command *c, FILE *to)
+{
+    fprintf(to, "usage: tombolo %s [OPTIONS]\n\n%s\n\n", c->name, c->help);
+    for (size_t i = 0; i < sizeof option_help / sizeof option_help[0]; i++)
+        if (strchr(c->takes, option_help[i].letter) != NULL)
+            fputs(option_help[i].help, to);
+    print_exit_codes(to);
+}
+
+static enum exit_code
+run_help(const char *topic)
+{
+    const struct command *c = topic != NULL ? find_command(topic) : NULL;
+    struct tb_buf         out = TB_BUF_INIT;
+
+    if (topic == NULL) {
+        print_help(stdout);
+    } else if (tb_str_eq(tb_str_of(topic), TB_LIT("settings"))) {
+        tb_config_explain(&out);
+        print(&out);
+    } else if (c != NULL) {
+        print_command_help(c, stdout);
+    } else {
+        fprintf(stderr, "tombolo: there is no help on %s\n", topic);
+        return MISUSED;
+    }
+    return FINE;
+}
+
+static bool
+add_flag(struct options *o, const char *flag, const char *key, const char *value)
+{
+    if (o->n_flags == MAX_FLAGS) {
+        fprintf(stderr, "tombolo: at most %d settings fit on a command line; use a file\n", MAX_FLAGS);
+        return false;
+    }
+    o->flags[o->n_flags++] = (struct tb_config_flag){ .flag = flag, .key = key, .value = value };
+    return true;
+}
+
+static bool
+add_set(struct options *o, const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    if (equals == NULL) {
+        fprintf(stderr, "tombolo: --set %s: it takes NAME=VALUE\n", text);
+        return false;
+    }
+    char *name = tb_str_to_c((tb_str){ .p = text, .n = (size_t)(equals - text) });
+    if (!add_flag(o, "--set", name, equals + 1)) {
+        tb_free(name);
+        return false;
+    }
+    o->names[o->n_flags - 1] = name;
+    return true;
+}
+
+static const char *
+name_of(int letter)
+{
+    const struct option *o = long_options;
+
+    while (o->name != NULL && o->val != letter)
+        o++;
+    return o->name;
+}
+
+static bool
+take_option(struct options *o, const struct command *c, int letter, char **argv)
+{
+    if (letter == ':') {
+        fprintf(stderr, "tombolo: %s needs a value\n", argv[optind - 1]);
+        return false;
+    }
+    if (letter == '?' || strchr(c->takes, letter) == NULL) {
+        fprintf(stderr, "tombolo: %s does not take %s%s; see tombolo help %s\n", c->name, letter == '?' ? "" : "--",
+                letter == '?' ? argv[optind - 1] : name_of(letter), c->name);
+        return false;
+    }
+    switch (letter) {
+    case 'c': o->config_path = optarg; return true;
+    case 'd': return add_flag(o, "--data", "server.data", optarg);
+    case 'h': return add_flag(o, "--host", "server.host", optarg);
+    case 'p': return add_flag(o, "--port", "server.port", optarg);
+    case 's': return add_set(o, optarg);
+    case 'j': o->as_json = true; return true;
+    case 'H': o->wants_help = true; return true;
+    }
+    return false;
+}
+
+/* argv[0] is the command's name. */
+static bool
+take_options(struct options *o, const struct command *c, int argc, char **argv)
+{
+    int letter;
+
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, ":", long_options, NULL)) != -1)
+        if (!take_option(o, c, letter, argv))
+            return false;
+    if (optind < argc) {
+        fprintf(stderr, "tombolo: %s does not take %s; see tombolo help %s\n", c->name, argv[optind], c->name);
+        return false;
+    }
+    return true;
+}
+
+static enum exit_code
+run_command(const struct command *c, int argc, char **argv)
+{
+    struct options o = { 0 };
+    enum exit_code code = MISUSED;
+
+    if (take_options(&o, c, argc, argv)) {
+        if (o.wants_help)
+            code = run_help(c->name);
+        else
+            code = c->run(&o);
+    }
+    for (size_t i = 0; i < o.n_flags; i++)
+        tb_free(o.names[i]);
+    return code;
+}
+
+static bool
+is_one_of(const char *word, const char *a, const char *b, const char *c)
+{
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0 || strcmp(word, c) == 0;
+}
+
+static enum exit_code
+run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return MISUSED;
+    }
+    if (is_one_of(argv[1], "help", "--help", "-h"))
+        return run_help(argv[2]);
+    if (is_one_of(argv[1], "--version", "-v", "-V"))
+        return run_version(&(struct options){ 0 });
+    const struct command *c = find_command(argv[1]);
+    if (c == NULL) {
+        fprintf(stderr, "tombolo: there is no command %s; see tombolo help\n", argv[1]);
+        return MISUSED;
+    }
+    return run_command(c, argc - 1, argv + 1);
+}
+
+int
+main(int argc, char **argv)
+{
+    enum exit_code code = run(argc, argv);
+
+    if (fflush(stdout) != 0 && code == FINE) {
+        fprintf(stderr, "tombolo: standard output: %s\n", strerror(errno));
+        code = FAILED;
+    }
+    return code;
+}

@@ -1,0 +1,298 @@
+/* The table of settings, and what follows from a row alone. A new setting is a member in config.h, a row here and an entry
+ * in conf/tombolo.conf; a unit test compares the two. */
+#include "config_table.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { HOUR_MS = 3600000, DAYS_MAX = 3650 };
+
+static const char *const costs[] = { "min", "interactive", "moderate", NULL };
+static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
+static const char *const formats[] = { "logfmt", "json", NULL };
+static const char *const audiences[] = { "everyone", "shared-rooms", NULL };
+static_assert(TB_AUDIENCE_SHARED_ROOMS == 1 && TB_COST_MODERATE == 2 && LOG_DEBUG == 3 && LOG_JSON == 1,
+              "choices are in the order of their enums");
+
+#define AT(section, key) #section, #key
+#define IN(section, key) .offset = offsetof(struct tb_config, section.key)
+
+const struct config_setting config_table[] = {
+    { AT(server, host), CONFIG_TEXT, IN(server, host), .initial = "0.0.0.0", .min = 1, .max = 255,
+      .help = "address to listen on; :: takes IPv6 and IPv4" },
+    { AT(server, port), CONFIG_NUMBER, IN(server, port), .initial = "5000", .max = 65535, .env = "PORT",
+      .help = "port to listen on; 0: any free one" },
+    { AT(server, data), CONFIG_TEXT, IN(server, data), .initial = "./data", .min = 1, .max = 1024,
+      .help = "folder of the journal; made when missing" },
+    { AT(server, max_body), CONFIG_NUMBER, IN(server, max_body), .initial = "65536", .min = 1024, .max = 16 << 20,
+      .help = "bytes of a request body" },
+    { AT(server, header_timeout_ms), CONFIG_NUMBER, IN(server, header_timeout_ms), .initial = "10000", .min = 100, .max = HOUR_MS,
+      .help = "time for a request to arrive, body included" },
+    { AT(server, idle_timeout_ms), CONFIG_NUMBER, IN(server, idle_timeout_ms), .initial = "60000", .min = 100, .max = HOUR_MS,
+      .help = "time between requests on a connection" },
+    { AT(server, max_connections), CONFIG_NUMBER, IN(server, max_connections), .initial = "10000", .min = 1, .max = 1000000,
+      .help = "connections served at a time; more wait" },
+    { AT(server, cors_origins), CONFIG_TEXT, IN(server, cors_origins), .initial = "*", .max = CONFIG_MAX_LINE,
+      .help = "origins whose pages may read answers: *, a list separated by blanks, or empty" },
+
+    { AT(auth, secret), CONFIG_TEXT, IN(auth, secret), .initial = "", .max = 1024, .env = "JWT_SECRET", .is_secret = true,
+      .help = "key of the tokens; empty: one is made and kept in the data folder" },
+    { AT(auth, token_days), CONFIG_NUMBER, IN(auth, token_days), .initial = "7", .min = 1, .max = DAYS_MAX,
+      .help = "how long a token is valid" },
+    { AT(auth, legacy_tokens), CONFIG_YES_NO, IN(auth, legacy_tokens), .initial = "no",
+      .help = "accept tokens without an issuer, as the old backend made them" },
+    { AT(auth, password_cost), CONFIG_CHOICE, IN(auth, password_cost), .initial = "interactive", .choices = costs,
+      .env = "TOMBOLO_PASSWORD_COST", .help = "work per password hash; min is for tests only" },
+    { AT(auth, hash_threads), CONFIG_NUMBER, IN(auth, hash_threads), .initial = "0", .max = 64,
+      .help = "threads that hash passwords; 0: half the cores" },
+    { AT(auth, hash_queue), CONFIG_NUMBER, IN(auth, hash_queue), .initial = "256", .min = 1, .max = 65536,
+      .help = "passwords that may wait for them" },
+
+    { AT(limit, messages), CONFIG_NUMBER, IN(limit, messages), .initial = "5", .max = 1000000, .env = "TOMBOLO_RATE_LIMIT",
+      .help = "messages a user may send per window; 0: any number" },
+    { AT(limit, messages_window_ms), CONFIG_NUMBER, IN(limit, messages_window_ms), .initial = "10000", .min = 100, .max = HOUR_MS,
+      .help = "that window" },
+    { AT(limit, logins), CONFIG_NUMBER, IN(limit, logins), .initial = "10", .max = 1000000, .env = "TOMBOLO_LOGIN_LIMIT",
+      .help = "login attempts per e-mail and address per window; 0: any number" },
+    { AT(limit, logins_window_ms), CONFIG_NUMBER, IN(limit, logins_window_ms), .initial = "60000", .min = 100, .max = HOUR_MS,
+      .help = "that window" },
+    { AT(limit, tracked), CONFIG_NUMBER, IN(limit, tracked), .initial = "100000", .min = 100, .max = 10000000,
+      .help = "users or addresses whose rates are remembered" },
+    { AT(limit, content_bytes), CONFIG_NUMBER, IN(limit, content_bytes), .initial = "16384", .min = 1, .max = 1 << 20,
+      .help = "bytes of a message" },
+    { AT(limit, room_name_chars), CONFIG_NUMBER, IN(limit, room_name_chars), .initial = "191", .min = 1, .max = 191,
+      .help = "characters of a room's name" },
+    { AT(limit, members_per_room), CONFIG_NUMBER, IN(limit, members_per_room), .initial = "10000", .min = 2, .max = 1000000,
+      .help = "members of a room" },
+    { AT(limit, rooms_per_user), CONFIG_NUMBER, IN(limit, rooms_per_user), .initial = "1000", .min = 1, .max = 100000,
+      .help = "rooms of a user" },
+    { AT(limit, read_ids), CONFIG_NUMBER, IN(limit, read_ids), .initial = "1000", .min = 1, .max = 10000,
+      .help = "message ids in one call that marks them read" },
+
+    { AT(journal, queue), CONFIG_NUMBER, IN(journal, queue), .initial = "8192", .min = 1, .max = 1000000,
+      .help = "changes that may wait for the disk; beyond it clients are told that we are busy" },
+    { AT(journal, reader_queue), CONFIG_NUMBER, IN(journal, reader_queue), .initial = "4096", .min = 1, .max = 1000000,
+      .help = "queries that may wait" },
+    { AT(journal, batch), CONFIG_NUMBER, IN(journal, batch), .initial = "256", .min = 1, .max = 256,
+      .help = "changes in one commit" },
+    { AT(journal, reserve_mb), CONFIG_NUMBER, IN(journal, reserve_mb), .initial = "64", .max = 1000000,
+      .help = "free disk space below which nothing new is taken" },
+    { AT(journal, key_keep_days), CONFIG_NUMBER, IN(journal, key_keep_days), .initial = "7", .min = 1, .max = 365,
+      .help = "how long idempotency keys are known" },
+
+    { AT(live, ping_interval_ms), CONFIG_NUMBER, IN(live, ping_interval_ms), .initial = "25000", .min = 100, .max = HOUR_MS,
+      .help = "time between heartbeats of a socket" },
+    { AT(live, ping_timeout_ms), CONFIG_NUMBER, IN(live, ping_timeout_ms), .initial = "20000", .min = 100, .max = HOUR_MS,
+      .help = "time for a socket to answer one" },
+    { AT(live, max_payload), CONFIG_NUMBER, IN(live, max_payload), .initial = "1000000", .min = 1024, .max = 100000000,
+      .help = "bytes of one packet from a socket" },
+    { AT(live, max_queued), CONFIG_NUMBER, IN(live, max_queued), .initial = "1048576", .min = 16384, .max = 1 << 30,
+      .help = "bytes that may wait for one socket; beyond it the socket catches up later" },
+    { AT(live, sockets_per_user), CONFIG_NUMBER, IN(live, sockets_per_user), .initial = "50", .min = 1, .max = 100000,
+      .help = "sockets of a user; one more is closed" },
+    { AT(live, events_per_second), CONFIG_NUMBER, IN(live, events_per_second), .initial = "50", .max = 1000000,
+      .help = "events one socket may send; 0: any number" },
+    { AT(live, connects), CONFIG_NUMBER, IN(live, connects), .initial = "0", .max = 1000000,
+      .help = "sockets that one address may open per minute; 0: any number" },
+    { AT(live, ring_batches), CONFIG_NUMBER, IN(live, ring_batches), .initial = "512", .min = 1, .max = 65536,
+      .help = "recent commits kept in memory for sockets that catch up" },
+
+    { AT(presence, grace_ms), CONFIG_NUMBER, IN(presence, grace_ms), .initial = "1000", .max = HOUR_MS,
+      .help = "time without a socket after which a user is offline" },
+    { AT(presence, audience), CONFIG_CHOICE, IN(presence, audience), .initial = "everyone", .choices = audiences,
+      .help = "who is told that a user is online or offline" },
+
+    { AT(recovery, window_days), CONFIG_NUMBER, IN(recovery, window_days), .initial = "7", .min = 1, .max = DAYS_MAX,
+      .help = "how long a socket can be recovered" },
+
+    { AT(sync, url), CONFIG_TEXT, IN(sync, url), .initial = "", .max = 1024, .env = "DATABASE_URL", .is_url = true,
+      .help = "the centre, mysql://user:password@host:port/database; empty: none" },
+    { AT(sync, batch), CONFIG_NUMBER, IN(sync, batch), .initial = "2000", .min = 1, .max = 10000,
+      .help = "changes in one transaction of the centre" },
+    { AT(sync, connect_timeout_ms), CONFIG_NUMBER, IN(sync, connect_timeout_ms), .initial = "2000", .min = 100, .max = 60000,
+      .help = "time to reach it" },
+    { AT(sync, io_timeout_ms), CONFIG_NUMBER, IN(sync, io_timeout_ms), .initial = "10000", .min = 100, .max = 600000,
+      .help = "time for its answer" },
+
+    { AT(log, level), CONFIG_CHOICE, IN(log, level), .initial = "info", .choices = levels, .help = "what is logged" },
+    { AT(log, format), CONFIG_CHOICE, IN(log, format), .initial = "logfmt", .choices = formats, .help = "how" },
+};
+
+static_assert(sizeof config_table / sizeof config_table[0] == CONFIG_SETTINGS, "the header counts them, for arrays beside it");
+
+/* ---- names ---- */
+
+void
+config_write_key(const struct config_setting *s, char out[CONFIG_MAX_NAME])
+{
+    snprintf(out, CONFIG_MAX_NAME, "%s.%s", s->section, s->key);
+}
+
+void
+config_write_env(const struct config_setting *s, char out[CONFIG_MAX_NAME])
+{
+    snprintf(out, CONFIG_MAX_NAME, CONFIG_ENV_PREFIX "%s_%s", s->section, s->key);
+    for (char *c = out; *c != '\0'; c++)
+        if (*c >= 'a' && *c <= 'z')
+            *c = (char)(*c - 'a' + 'A');
+}
+
+int
+config_find(tb_str key)
+{
+    char known[CONFIG_MAX_NAME];
+
+    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+        config_write_key(&config_table[i], known);
+        if (tb_str_eq(key, tb_str_of(known)))
+            return i;
+    }
+    return CONFIG_NOT_FOUND;
+}
+
+static size_t
+min3(size_t a, size_t b, size_t c)
+{
+    size_t m = a < b ? a : b;
+    return m < c ? m : c;
+}
+
+/* Levenshtein's distance: letters to change, add or take away. b is one of our names, so shorter than CONFIG_MAX_NAME. */
+static size_t
+distance(tb_str a, tb_str b)
+{
+    size_t row[CONFIG_MAX_NAME];
+
+    for (size_t k = 0; k <= b.n; k++)
+        row[k] = k;
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t k = 1; k <= b.n; k++) {
+            size_t above = row[k];
+            row[k] = min3(above + 1, row[k - 1] + 1, diagonal + (a.p[i - 1] != b.p[k - 1]));
+            diagonal = above;
+        }
+    }
+    return row[b.n];
+}
+
+void
+config_write_nearest(tb_str name, void (*write)(const struct config_setting *, char[CONFIG_MAX_NAME]),
+                     char out[CONFIG_MAX_NAME])
+{
+    char   candidate[CONFIG_MAX_NAME];
+    size_t best = SIZE_MAX;
+
+    if (name.n >= CONFIG_MAX_NAME)
+        name.n = CONFIG_MAX_NAME - 1;
+    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+        write(&config_table[i], candidate);
+        size_t d = distance(name, tb_str_of(candidate));
+        if (d < best) {
+            best = d;
+            memcpy(out, candidate, CONFIG_MAX_NAME);
+        }
+    }
+}
+
+/* ---- values ---- */
+
+void *
+config_slot(struct tb_config *c, const struct config_setting *s)
+{
+    return (char *)c + s->offset;
+}
+
+const void *
+config_value(const struct tb_config *c, const struct config_setting *s)
+{
+    return (const char *)c + s->offset;
+}
+
+void
+config_write_allowed(const struct config_setting *s, struct tb_buf *out)
+{
+    switch (s->type) {
+    case CONFIG_TEXT:
+        tb_buf_printf(out, "a text of %s%" PRId64 " bytes", s->min > 0 ? "1 to " : "at most ", s->max);
+        break;
+    case CONFIG_NUMBER:
+        tb_buf_printf(out, "a number from %" PRId64 " to %" PRId64, s->min, s->max);
+        break;
+    case CONFIG_YES_NO:
+        tb_buf_add(out, TB_LIT("yes or no"));
+        break;
+    case CONFIG_CHOICE:
+        for (size_t i = 0; s->choices[i] != NULL; i++)
+            tb_buf_printf(out, "%s%s", i == 0 ? "" : s->choices[i + 1] == NULL ? " or " : ", ", s->choices[i]);
+        break;
+    }
+}
+
+static bool
+set_text(const struct config_setting *s, char **out, tb_str v)
+{
+    if ((int64_t)v.n < s->min || (int64_t)v.n > s->max)
+        return false;
+    tb_free(*out);
+    *out = tb_str_to_c(v);
+    return true;
+}
+
+static bool
+set_number(const struct config_setting *s, int64_t *out, tb_str v)
+{
+    uint64_t n;
+
+    if (!tb_str_to_uint(v, (uint64_t)s->max, &n) || (int64_t)n < s->min)
+        return false;
+    *out = (int64_t)n;
+    return true;
+}
+
+static bool
+set_yes_no(bool *out, tb_str v)
+{
+    static const struct { const char *word; bool means; } words[] = {
+        { "yes", true }, { "no", false }, { "true", true }, { "false", false },
+        { "on", true },  { "off", false }, { "1", true },   { "0", false },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (tb_str_eq_nocase(v, tb_str_of(words[i].word))) {
+            *out = words[i].means;
+            return true;
+        }
+    return false;
+}
+
+static bool
+set_choice(const struct config_setting *s, int64_t *out, tb_str v)
+{
+    for (size_t i = 0; s->choices[i] != NULL; i++)
+        if (tb_str_eq(v, tb_str_of(s->choices[i]))) {
+            *out = (int64_t)i;
+            return true;
+        }
+    return false;
+}
+
+bool
+config_set_value(struct tb_config *c, const struct config_setting *s, tb_str v)
+{
+    switch (s->type) {
+    case CONFIG_TEXT:
+        return set_text(s, config_slot(c, s), v);
+    case CONFIG_NUMBER:
+        return set_number(s, config_slot(c, s), v);
+    case CONFIG_YES_NO:
+        return set_yes_no(config_slot(c, s), v);
+    case CONFIG_CHOICE:
+        return set_choice(s, config_slot(c, s), v);
+    }
+    return false;
+}

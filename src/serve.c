@@ -1,0 +1,425 @@
+/* Order of building: journal, key, sync, then on the loop's thread net, chat, rest. Order of ending, with what each step may
+ * rely on:
+ *   net      takes nothing new and answers what is in flight: needs all the others
+ *   settle   no request is with chat any more, so nobody will ask the journal again
+ *   sync     ends with its batch: needs the journal
+ *   journal  its last answers lie in the loop's mailbox when it is closed
+ *   rest, chat, net   on the loop's thread, which made them; net runs those answers
+ */
+#include "serve.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "chat/chat.h"
+#include "chat/live.h"
+#include "chat/secret.h"
+#include "net/eio.h"
+#include "rest/rest.h"
+#include "store/store.h"
+#include "sync/sync.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <semaphore.h>
+#include <sodium.h>
+#include <unistd.h>
+
+/* After net has had NET_STOP_TIMEOUT_MS: what handlers may still need, until the end counts as stuck. Sync takes 3 s. */
+enum { SETTLE_MS = 1500 };
+
+struct server {
+    /* main's */
+    const struct tb_clock *clock;
+    struct tb_buf          key;             /* of the tokens; wiped once chat has it */
+    struct store          *store;
+    struct sync           *sync;
+    struct tb_thread       loop;
+    /* the loop's once it runs; main reads net and chat, to stop them */
+    const struct tb_config *config;         /* until is_up */
+    struct tb_err          err;             /* until is_up */
+    struct net            *net;
+    struct chat           *chat;
+    struct rest           *rest;
+    struct net_eio        *eio;
+    struct live           *live;
+    struct net_timer      *live_timer;
+    uint16_t               port;
+    /* steps of the two, told to each other */
+    sem_t is_up, is_settled, store_is_closed;
+};
+
+/* ---- settings, as each layer wants them ---- */
+
+static struct store_settings
+store_settings(const struct tb_config *c, const struct tb_clock *clock, const char *vfs)
+{
+    return (struct store_settings){
+        .dir = c->server.data, .vfs = vfs, .clock = clock, .queue = (size_t)c->journal.queue,
+        .reader_queue = (size_t)c->journal.reader_queue, .batch = (size_t)c->journal.batch,
+        .reserve_bytes = (uint64_t)c->journal.reserve_mb << 20,
+        .members_per_room = (unsigned)c->limit.members_per_room, .rooms_per_user = (unsigned)c->limit.rooms_per_user,
+        .key_keep_days = (unsigned)c->journal.key_keep_days,
+    };
+}
+
+static struct sync_settings
+sync_settings(const struct server *s, const struct tb_config *c, struct sync_target *target)
+{
+    return (struct sync_settings){
+        .store = s->store, .clock = s->clock, .url = c->sync.url, .batch = (size_t)c->sync.batch,
+        .connect_timeout_ms = (int)c->sync.connect_timeout_ms, .io_timeout_ms = (int)c->sync.io_timeout_ms, .target = target,
+    };
+}
+
+static struct net_settings
+net_settings(const struct server *s, const struct tb_config *c)
+{
+    return (struct net_settings){
+        .host = c->server.host, .port = (uint16_t)c->server.port, .max_body = (size_t)c->server.max_body,
+        .header_timeout_ms = (unsigned)c->server.header_timeout_ms, .idle_timeout_ms = (unsigned)c->server.idle_timeout_ms,
+        .max_connections = (unsigned)c->server.max_connections, .cors_origins = c->server.cors_origins, .clock = s->clock,
+    };
+}
+
+static struct chat_limits
+chat_limits(const struct tb_config *c)
+{
+    return (struct chat_limits){
+        .messages = (unsigned)c->limit.messages, .messages_window_ms = (unsigned)c->limit.messages_window_ms,
+        .logins = (unsigned)c->limit.logins, .logins_window_ms = (unsigned)c->limit.logins_window_ms,
+        .tracked = (size_t)c->limit.tracked, .content_bytes = (size_t)c->limit.content_bytes,
+        .room_name_chars = (size_t)c->limit.room_name_chars, .read_ids = (size_t)c->limit.read_ids,
+    };
+}
+
+static enum chat_cost
+chat_cost(const struct tb_config *c)
+{
+    switch ((enum tb_password_cost)c->auth.password_cost) {
+    case TB_COST_MIN:
+        return CHAT_COST_MIN;
+    case TB_COST_INTERACTIVE:
+        return CHAT_COST_INTERACTIVE;
+    case TB_COST_MODERATE:
+        return CHAT_COST_MODERATE;
+    }
+    return CHAT_COST_INTERACTIVE;
+}
+
+static struct live_limits
+live_limits(const struct tb_config *c)
+{
+    return (struct live_limits){
+        .sockets_per_user = (unsigned)c->live.sockets_per_user, .events_per_second = (unsigned)c->live.events_per_second,
+        .connects = (unsigned)c->live.connects, .ring_batches = (size_t)c->live.ring_batches,
+        .recovery_days = (unsigned)c->recovery.window_days,
+    };
+}
+
+static struct sio_options
+sio_options(const struct tb_config *c)
+{
+    struct sio_options o = sio_default_options;
+
+    o.eio.ping_interval_ms = (uint32_t)c->live.ping_interval_ms;
+    o.eio.ping_timeout_ms = (uint32_t)c->live.ping_timeout_ms;
+    o.eio.max_payload = (uint32_t)c->live.max_payload;
+    o.eio.max_queued = (uint32_t)c->live.max_queued;
+    return o;
+}
+
+/* ---- on the loop ---- */
+
+static enum rest_sync_state
+rest_sync_state(enum sync_link link)
+{
+    switch (link) {
+    case SYNC_OFF:
+        return REST_SYNC_OFF;
+    case SYNC_UP:
+        return REST_SYNC_UP;
+    case SYNC_DOWN:
+        return REST_SYNC_DOWN;
+    case SYNC_APART:
+        return REST_SYNC_DIVERGED;
+    }
+    return REST_SYNC_OFF;
+}
+
+static void
+sync_of(void *ctx, struct rest_sync *out)
+{
+    struct sync_status now;
+
+    sync_status(((struct server *)ctx)->sync, &now);
+    *out = (struct rest_sync){ .state = rest_sync_state(now.state), .lag_ops = now.lag_ops,
+                               .lag_seconds = now.lag_ms / 1000, .last_synced_at = now.last_synced_at };
+}
+
+static enum tb_code
+open_chat(struct server *s)
+{
+    const struct tb_config *c = s->config;
+    struct store_status     journal;
+
+    store_status(s->store, &journal);
+    const struct chat_settings settings = {
+        .store = s->store, .mailbox = net_mailbox(s->net), .clock = s->clock, .limits = chat_limits(c),
+        .hasher = { .cost = chat_cost(c), .threads = (unsigned)c->auth.hash_threads, .queue = (size_t)c->auth.hash_queue },
+        .token = { .secret = tb_buf_str(&s->key), .issuer = journal.journal_uuid, .days = (unsigned)c->auth.token_days,
+                   .legacy = c->auth.legacy_tokens },
+    };
+    return chat_open(&s->chat, &settings, &s->err);
+}
+
+static void
+wake_live_at(void *ctx, int64_t at_ms)
+{
+    struct server *s = ctx;
+    int64_t        now = tb_mono_ms(s->clock);
+
+    net_timer_start(s->live_timer, at_ms > now ? (uint64_t)(at_ms - now) : 0);
+}
+
+static void
+on_live_timer(void *ctx)
+{
+    live_tick(((struct server *)ctx)->live);
+}
+
+/* What is said of those who are online is still to be journalled, so the journal ends after this. */
+static void
+stop_live(void *ctx)
+{
+    live_stop(((struct server *)ctx)->live);
+}
+
+static void
+open_live(struct server *s)
+{
+    const struct tb_config  *c = s->config;
+    const struct sio_options options = sio_options(c);
+
+    s->eio = net_eio_new(s->net);
+    s->live_timer = net_timer_new(s->net, on_live_timer, s);
+    s->live = live_open(&(struct live_settings){
+        .chat = s->chat, .store = s->store, .mailbox = net_mailbox(s->net), .clock = s->clock,
+        .host = net_eio_host(s->eio), .options = &options,
+        .secret = tb_buf_str(&s->key), .limits = live_limits(c), .presence_grace_ms = (unsigned)c->presence.grace_ms,
+        .audience = c->presence.audience == TB_AUDIENCE_SHARED_ROOMS ? LIVE_SHARED_ROOMS : LIVE_EVERYONE,
+        .wake_at = wake_live_at, .wake_ctx = s,
+    });
+    net_eio_serve(s->eio, live_engine(s->live), "/socket.io/", (size_t)c->live.max_payload);
+    net_on_stop(s->net, stop_live, s);
+}
+
+static enum tb_code
+open_on_loop(struct server *s)
+{
+    const struct net_settings  net = net_settings(s, s->config);
+    const struct rest_settings rest = { .store = s->store, .sync_of = sync_of, .sync_ctx = s };
+
+    if (net_open(&s->net, &net, &s->err) != TB_OK)
+        return s->err.code;
+    if (open_chat(s) != TB_OK)
+        return s->err.code;
+    open_live(s);
+    struct rest_settings with_chat = rest;
+    with_chat.chat = s->chat;
+    with_chat.live = s->live;
+    rest_open(&s->rest, &with_chat);
+    net_handle(s->net, "/", 0, rest_on_request, s->rest);
+    s->port = net_port(s->net);
+    return TB_OK;
+}
+
+static void
+close_on_loop(struct server *s)
+{
+    if (s->net != NULL)
+        tb_mailbox_run(net_mailbox(s->net));    /* the journal's last answers, while those whom they are for are there */
+    rest_close(&s->rest);
+    live_close(&s->live);
+    chat_close(&s->chat);
+    net_timer_free(&s->live_timer);
+    net_eio_free(&s->eio);
+    net_close(&s->net);
+}
+
+/* Acknowledged is only what is on disk, so this harms nobody who was told anything. */
+static void
+give_up(void)
+{
+    log_error("serve.stuck", "why=\"requests are still under way after %d ms\"", NET_STOP_TIMEOUT_MS + SETTLE_MS);
+    _exit(1);
+}
+
+static bool
+is_live_settled(const void *live)
+{
+    return live_is_settled(live);
+}
+
+static void
+run_loop(void *ctx)
+{
+    struct server *s = ctx;
+    enum tb_code   code = open_on_loop(s);
+
+    sem_post(&s->is_up);
+    if (code == TB_OK) {
+        net_run(s->net);
+        if (!net_settle(s->net, SETTLE_MS, is_live_settled, s->live))
+            give_up();
+        sem_post(&s->is_settled);
+    }
+    while (sem_wait(&s->store_is_closed) != 0)
+        ;       /* EINTR */
+    close_on_loop(s);
+}
+
+/* ---- on main ---- */
+
+static void
+wait_for(sem_t *step)
+{
+    while (sem_wait(step) != 0)
+        ;       /* EINTR */
+}
+
+static void
+forget_key(struct server *s)
+{
+    if (s->key.p != NULL)
+        sodium_memzero(s->key.p, s->key.n);
+    tb_buf_fini(&s->key);
+}
+
+static enum tb_code
+start_loop(struct server *s, const struct tb_config *config, struct tb_err *e)
+{
+    s->config = config;
+    tb_thread_start(&s->loop, TB_LOOP, run_loop, s);
+    wait_for(&s->is_up);
+    s->config = NULL;
+    forget_key(s);
+    if (s->err.code != TB_OK)
+        *e = s->err;
+    return s->err.code;
+}
+
+static enum tb_code
+open_layers(struct server *s, const struct tb_config *c, const struct serve_parts *parts, struct tb_err *e)
+{
+    const struct store_settings store = store_settings(c, s->clock, parts->vfs);
+
+    if (store_open(&s->store, &store, e) != TB_OK)
+        return e->code;
+    if (chat_secret_load(c->server.data, tb_str_of(c->auth.secret), &s->key, e) != TB_OK)
+        return e->code;
+    const struct sync_settings sync = sync_settings(s, c, parts->target);
+    if (sync_open(&s->sync, &sync, e) != TB_OK)
+        return e->code;
+    return start_loop(s, c, e);
+}
+
+/* As far as they were opened. */
+static void
+close_layers(struct server *s)
+{
+    sync_close(&s->sync);
+    store_close(&s->store);
+    sem_post(&s->store_is_closed);
+    tb_thread_join(&s->loop);
+}
+
+static void
+server_free(struct server **s)
+{
+    forget_key(*s);
+    sem_destroy(&(*s)->is_up);
+    sem_destroy(&(*s)->is_settled);
+    sem_destroy(&(*s)->store_is_closed);
+    tb_free(*s);
+    *s = NULL;
+}
+
+enum tb_code
+serve_open(struct server **out, const struct tb_config *config, const struct serve_parts *parts, struct tb_err *e)
+{
+    static const struct serve_parts real;
+    struct server                  *s = TB_NEW(struct server);
+
+    assert(tb_thread_is(TB_MAIN));
+    parts = parts != NULL ? parts : &real;
+    s->clock = parts->clock != NULL ? parts->clock : &tb_clock_system;
+    sem_init(&s->is_up, 0, 0);
+    sem_init(&s->is_settled, 0, 0);
+    sem_init(&s->store_is_closed, 0, 0);
+    log_set((enum log_level)config->log.level, (enum log_format)config->log.format);
+    if (open_layers(s, config, parts, e) != TB_OK) {
+        close_layers(s);
+        server_free(&s);
+        return e->code;
+    }
+    log_info("serve.listening", "host=%s port=%u data=\"%s\"", config->server.host, s->port, config->server.data);
+    *out = s;
+    return TB_OK;
+}
+
+uint16_t
+serve_port(const struct server *s)
+{
+    return s->port;
+}
+
+struct reload {
+    struct tb_msg      msg;
+    struct server     *server;
+    struct chat_limits chat;
+    struct live_limits live;
+};
+
+static void
+run_reload(struct tb_msg *msg)
+{
+    struct reload *r = TB_CONTAINER(msg, struct reload, msg);
+
+    chat_set_limits(r->server->chat, &r->chat);
+    live_set_limits(r->server->live, &r->live);
+    tb_free(r);
+}
+
+void
+serve_reload(struct server *s, const struct tb_config *config)
+{
+    struct reload *r = TB_NEW(struct reload);
+
+    *r = (struct reload){ .msg.run = run_reload, .server = s, .chat = chat_limits(config), .live = live_limits(config) };
+    log_set((enum log_level)config->log.level, (enum log_format)config->log.format);
+    tb_mailbox_post_always(net_mailbox(s->net), &r->msg);
+    log_info("serve.reloaded", "level=%d", (int)config->log.level);
+}
+
+void
+serve_stop(struct server *s)
+{
+    net_stop(s->net);
+    chat_stop(s->chat);     /* passwords that wait to be hashed would hold up the others */
+}
+
+void
+serve_close(struct server **s)
+{
+    if (*s == NULL)
+        return;
+    assert(tb_thread_is(TB_MAIN));
+    log_info("serve.stopping", "port=%u", (*s)->port);
+    serve_stop(*s);
+    wait_for(&(*s)->is_settled);
+    struct store_status journal;
+    store_status((*s)->store, &journal);
+    close_layers(*s);
+    server_free(s);
+    log_info("serve.stopped", "ops=%" PRIu64 " commits=%" PRIu64, journal.n_ops, journal.n_commits);
+}

@@ -1,0 +1,211 @@
+// tombolo serve | config | version | check: what they print, what they refuse, how they end.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { done, person, raw, request } from './lib/client.mjs';
+import { ROOT, freePort, run, start, tempDir } from './lib/server.mjs';
+
+test('version prints the version and ends with 0', () => {
+  const r = run(['version']);
+  assert.equal(r.code, 0);
+  assert.match(r.stdout, /\b\d+\.\d+\.\d+\b/);
+});
+
+test('help names every command, for people who ask and for those who erred', () => {
+  const asked = run(['--help']);
+  assert.equal(asked.code, 0);
+  const erred = run(['brew']);
+  assert.notEqual(erred.code, 0);
+  assert.match(erred.all, /brew/);
+  for (const command of ['serve', 'config', 'version', 'check']) {
+    assert.match(asked.all, new RegExp(`\\b${command}\\b`));
+  }
+  assert.notEqual(run(['serve', '--brew']).code, 0);
+  assert.notEqual(run(['serve', '--port']).code, 0);
+});
+
+test('config prints every setting of conf/tombolo.conf with where it comes from', () => {
+  const r = run(['config'], { env: { PORT: '5999' } });
+  assert.equal(r.code, 0, r.stderr);
+  const conf = readFileSync(join(ROOT, 'conf/tombolo.conf'), 'utf8');
+  const keys = [...conf.matchAll(/^[#;]? ?([a-z_]+) = /gm)].map((m) => m[1]);
+  assert.ok(keys.length > 20, `${keys}`);
+  for (const key of keys) {
+    assert.match(r.stdout, new RegExp(`\\b${key}\\b`), key);
+  }
+  assert.match(r.stdout, /port.*5999.*PORT/);
+});
+
+test('config never shows a secret', () => {
+  const r = run(['config'], { env: { JWT_SECRET: 'sesame-sesame-sesame', DATABASE_URL: 'mysql://chat:geheim@db.example/chat' } });
+  assert.equal(r.code, 0, r.stderr);
+  assert.doesNotMatch(r.all, /sesame|geheim/);
+  assert.match(r.stdout, /db\.example/, 'where the centre is may be seen');
+});
+
+test('the commented settings file is a valid one, as it is and with its comments taken off', () => {
+  const file = join(ROOT, 'conf/tombolo.conf');
+  assert.equal(run(['config', '--config', file]).code, 0);
+  const all = join(tempDir(), 'all.conf');
+  writeFileSync(all, readFileSync(file, 'utf8').replace(/^[#;] ?([a-z_]+ = )/gm, '$1'));
+  const r = run(['config', '--config', all]);
+  assert.equal(r.code, 0, r.all);
+});
+
+for (const [what, text, says] of [
+  ['an unknown key', '[server]\nport = 5000\nprot = 5001\n', /:3.*prot/s],
+  ['an unknown section', '[servre]\nport = 5000\n', /:2.*servre/s],
+  ['a port beyond 65535', '[server]\n\nport = 65536\n', /:3.*port/s],
+  ['a number that is text', '[journal]\nbatch = many\n', /:2.*batch/s],
+  ['a batch beyond 256', '[journal]\nbatch = 257\n', /:2.*batch/s],
+  ['a level that is none', '[log]\nlevel = loud\n', /:2.*level/s],
+]) {
+  test(`${what} in the settings is refused with file, line and key`, () => {
+    const file = join(tempDir(), 'wrong.conf');
+    writeFileSync(file, text);
+    for (const args of [['config', '--config', file], ['serve', '--config', file, '--data', tempDir()]]) {
+      const r = run(args);
+      assert.notEqual(r.code, 0);
+      assert.match(r.all, /wrong\.conf/);
+      assert.match(r.all, says);
+    }
+  });
+}
+
+test('a bad value in the environment is refused by name', () => {
+  const r = run(['serve', '--data', tempDir()], { env: { PORT: 'x' } });
+  assert.notEqual(r.code, 0);
+  assert.match(r.all, /PORT/);
+});
+
+test('a port that is taken is said so, and the journal stays whole', async () => {
+  const port = await freePort();
+  const other = net.createServer().listen(port, '127.0.0.1');
+  await once(other, 'listening');
+  const data = tempDir();
+  const r = run(['serve', '--port', String(port), '--data', data]);
+  other.close();
+  assert.notEqual(r.code, 0);
+  assert.match(r.all, new RegExp(`${port}`));
+  assert.equal(run(['check', '--data', data]).code, 0);
+});
+
+test('a second server on the same data folder is refused', async () => {
+  const server = await start();
+  const r = run(['serve', '--port', String(await freePort()), '--data', server.dir]);
+  assert.notEqual(r.code, 0);
+  assert.match(r.all, /in use|another/i);
+  const me = await person(server);
+  done(await me.get('/rooms'), 200);
+  await server.stop();
+});
+
+test('check finds a fresh and a used journal whole, and says so in JSON as well', async () => {
+  const server = await start();
+  const me = await person(server);
+  const room = await me.room('harbour');
+  await me.send(room.id, 'hello');
+  await server.stop();
+  const r = run(['check', '--data', server.dir]);
+  assert.equal(r.code, 0, r.all);
+  const json = run(['check', '--data', server.dir, '--json']);
+  assert.equal(json.code, 0, json.all);
+  assert.equal(typeof JSON.parse(json.stdout), 'object');
+});
+
+test('check of a folder without a journal is a failure, and makes none', () => {
+  const dir = tempDir();
+  assert.notEqual(run(['check', '--data', dir]).code, 0);
+  assert.notEqual(run(['check', '--data', join(dir, 'not-there')]).code, 0);
+});
+
+test('SIGTERM: what is in flight is answered, then it ends with 0 and starts again with everything', async () => {
+  const server = await start();
+  const me = await person(server);
+  const room = await me.room('harbour');
+  let ended = false;
+  const sends = Array.from({ length: 200 }, async (_, i) => {
+    try {
+      const answer = await me.post('/messages', { roomId: room.id, content: `message ${i}` });
+      return answer.status === 201 ? answer.body : null;
+    } catch (e) {
+      return null;                  // never accepted: the listener was closed, the connection gone
+    }
+  });
+  await Promise.race(sends);
+  server.signal('SIGTERM');
+  const kept = (await Promise.all(sends)).filter((m) => m !== null);
+  ended = (await server.ends(10_000)).code === 0;
+  server.agent.destroy();
+  assert.ok(ended, server.log);
+  const again = await start({ data: server.dir });
+  me.server = again;
+  const there = new Map();
+  for (let cursor = ''; cursor !== null;) {
+    const page = await me.history(room.id, `?limit=100${cursor && `&cursor=${cursor}`}`);
+    page.items.forEach((m) => there.set(m.id, m.content));
+    cursor = page.nextCursor;
+  }
+  for (const m of kept) {
+    assert.equal(there.get(m.id), m.content);
+  }
+  await again.stop();
+});
+
+test('SIGTERM with idle and half-open connections ends within the ten seconds it promises', async () => {
+  const server = await start();
+  const idle = Array.from({ length: 5 }, () => net.connect(server.port, '127.0.0.1'));
+  idle[0].write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  idle[1].write('POST /messages HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
+  idle.forEach((socket) => socket.on('error', () => {}));
+  await request(server, 'GET', '/');
+  server.signal('SIGTERM');
+  assert.equal((await server.ends(10_000)).code, 0);
+  idle.forEach((socket) => socket.destroy());
+  server.agent.destroy();
+});
+
+test('SIGINT ends it as SIGTERM does, and twice does no harm', async () => {
+  const server = await start();
+  server.signal('SIGINT');
+  server.signal('SIGINT');
+  assert.equal((await server.ends(10_000)).code, 0);
+});
+
+test('SIGHUP rereads level and limits while connections stay', async () => {
+  const server = await start({ config: { limit: { messages: 0 } }, env: { TOMBOLO_RATE_LIMIT: undefined } });
+  const me = await person(server);
+  const room = await me.room('harbour');
+  const send = () => me.post('/messages', { roomId: room.id, content: 'x' });
+  for (let i = 0; i < 8; i++) {
+    done(await send(), 201);
+  }
+  const file = /--config (\S+)/.exec(server.child.spawnargs.join(' '))[1];
+  writeFileSync(file, readFileSync(file, 'utf8').replace('messages = 0', 'messages = 1'));
+  server.signal('SIGHUP');
+  const deadline = Date.now() + 10_000;
+  let last;
+  do {
+    await pause(50);
+    last = await send();
+  } while (last.status === 201 && Date.now() < deadline);
+  assert.equal(last.status, 429);
+  await server.stop();
+});
+
+test('the log holds no content, password or token', async () => {
+  const server = await start({ config: { log: { level: 'debug' } } });
+  const me = await person(server);
+  const room = await me.room('harbour');
+  await me.send(room.id, 'a very private remark');
+  await request(server, 'POST', '/auth/login', { body: { email: me.user.email, password: 'a very wrong guess' } });
+  await raw(server, 'GET /rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer gossip\r\nConnection: close\r\n\r\n');
+  await server.stop();
+  for (const secret of ['a very private remark', me.password, 'a very wrong guess', me.token, 'gossip']) {
+    assert.ok(!server.log.includes(secret), `the log holds ${secret}`);
+  }
+});

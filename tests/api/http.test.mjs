@@ -1,0 +1,292 @@
+// What HTTP itself asks for: methods, paths, bodies, CORS, connections, and what garbage gets.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { after, before, test } from 'node:test';
+import { done, person, raw, refused, request, responses } from './lib/client.mjs';
+import { start } from './lib/server.mjs';
+
+const MAX_BODY = 65536;
+let server, ann, room;
+before(async () => {
+  server = await start({ config: { server: { max_body: MAX_BODY } } });
+  ann = await person(server, 'ann');
+  room = await ann.room('harbour');
+});
+after(() => server.stop());
+
+const call = (method, path, options) => request(server, method, path, options);
+const alive = async () => assert.equal((await call('GET', '/')).text, 'Chat API Running');
+
+test('the front door says what runs here', async () => {
+  const answer = await call('GET', '/');
+  assert.equal(answer.status, 200);
+  assert.equal(answer.text, 'Chat API Running');
+  assert.match(answer.headers['content-type'], /^text\/(plain|html)/);
+});
+
+for (const path of [
+  '/nothing', '/rooms/1', '/rooms/1/members/you', '/messages/1', '/auth', '/auth/', '//', '/ROOMS', '/../etc/passwd',
+]) {
+  test(`${path} is not found`, async () => { refused(await ann.get(path), 404, 'not_found'); });
+}
+
+for (const [path, allowed] of [
+  ['/', ['GET']], ['/auth/register', ['POST']], ['/auth/login', ['POST']], ['/auth/me', ['PATCH']], ['/rooms', ['GET', 'POST']],
+  ['/rooms/join', ['POST']], ['/rooms/1/members', ['POST']], ['/rooms/1/members/me', ['DELETE']], ['/messages', ['POST']],
+  ['/messages/rooms/1/messages', ['GET']], ['/messages/read', ['POST']], ['/messages/1/receipts', ['GET']], ['/sync', ['GET']],
+  ['/healthz', ['GET']], ['/readyz', ['GET']],
+]) {
+  test(`${path} by another method is refused and told which there are`, async () => {
+    for (const method of ['PUT', 'GET', 'POST', 'PATCH', 'DELETE', 'BREW'].filter((m) => !allowed.includes(m))) {
+      const answer = await raw(server, `${method} ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ann.token}\r\n` +
+        'Content-Length: 0\r\nConnection: close\r\n\r\n');
+      assert.match(answer, /^HTTP\/1\.1 405 /, `${method} ${path}: ${answer}`);
+      assert.match(answer, /"code":"method_not_allowed"/);
+      const allow = /^allow: *(.*)$/im.exec(answer)?.[1].split(/, */) ?? [];
+      for (const each of allowed) {
+        assert.ok(allow.includes(each), `Allow: ${allow}`);
+      }
+      assert.ok(!allow.includes(method), `Allow: ${allow}`);
+    }
+  });
+}
+
+test('HEAD answers like GET, without a body', async () => {
+  for (const path of ['/', '/rooms', '/healthz', '/nothing']) {
+    const [get, head] = [await ann.get(path), await call('HEAD', path, { token: ann.token })];
+    assert.equal(head.status, get.status);
+    assert.equal(head.text, '');
+    assert.equal(head.headers['content-type'], get.headers['content-type']);
+  }
+  const both = await raw(server, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  assert.equal(both.match(/Chat API Running/g).length, 1, 'a body after HEAD would be taken for the next answer');
+});
+
+// ---- bodies ----
+
+for (const [what, body] of [
+  ['cut JSON', '{"roomId":1,'], ['no JSON', 'roomId=1&content=x'], ['nothing', ''], ['blanks', '  \n'], ['an array', '[1]'],
+  ['text', '"x"'], ['a number', '5'], ['null', 'null'], ['two objects', '{}{}'], ['a trailing comma', '{"content":"x",}'],
+  ['single quotes', "{'content':'x'}"], ['bytes that are no UTF-8', Buffer.from('7b22636f6e74656e74223a22ff227d', 'hex')],
+  ['an overlong UTF-8 form', Buffer.from('7b22636f6e74656e74223a22c0af227d', 'hex')],
+  ['half of a surrogate pair', '{"roomId":1,"content":"\\ud800"}'], ['ten thousand brackets', '['.repeat(10_000)],
+  ['ten thousand nested objects', '{"a":'.repeat(10_000) + '1' + '}'.repeat(10_000)],
+  ['a number beyond all', '{"roomId":1e999,"content":"x"}'],
+  ['a BOM', '\ufeff{"roomId":1,"content":"x"}'], ['a raw line break in text', '{"roomId":1,"content":"a\nb"}'],
+]) {
+  test(`a body of ${what} is refused`, async () => {
+    refused(await call('POST', '/messages', { body, token: ann.token }), 400, 'bad_request');
+    await alive();
+  });
+}
+
+test('a NUL inside text is refused or kept whole, never cut', async () => {
+  const answer = await ann.post('/messages', { roomId: room.id, content: 'a\u0000b' });
+  if (answer.status === 201) {
+    assert.equal(answer.body.content, 'a\u0000b');
+  } else {
+    refused(answer, 400, 'bad_request');
+  }
+});
+
+for (const type of [
+  'text/plain', 'application/x-www-form-urlencoded', 'application/jsonp', 'multipart/form-data; boundary=x',
+]) {
+  test(`a body of the type ${type} is refused`, async () => {
+    const body = JSON.stringify({ roomId: room.id, content: 'x' });
+    const answer = await call('POST', '/messages', { body, token: ann.token, headers: { 'Content-Type': type } });
+    refused(answer, 400, 'bad_request', /content.type/i);
+  });
+}
+for (const type of ['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset=UTF-8']) {
+  test(`a body of the type ${type} is read`, async () => {
+    const body = JSON.stringify({ roomId: room.id, content: 'x' });
+    done(await call('POST', '/messages', { body, token: ann.token, headers: { 'Content-Type': type } }), 201);
+  });
+}
+
+test('fields that nobody asked for are passed over', async () => {
+  done(await ann.post('/messages', { roomId: room.id, content: 'x', __proto__: null, senderId: 999, id: 1, extra: [{}] }), 201);
+  const mine = (await ann.history(room.id, '?limit=1')).items[0];
+  assert.equal(mine.senderId, ann.id);
+});
+
+test('a body over the limit is too large, and the server goes on', async () => {
+  const body = JSON.stringify({ roomId: room.id, content: 'x'.repeat(MAX_BODY) });
+  const answer = await raw(server, [`POST /messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+    `Authorization: Bearer ${ann.token}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`, body]);
+  assert.match(answer, /^HTTP\/1\.1 413 /);
+  await alive();
+});
+
+test('a length that claims to be too large by far is not waited for', async () => {
+  for (const length of [10 ** 9, '99999999999999999999']) {
+    const answer = await raw(server, `POST /messages HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`,
+      { enough: (text) => text.includes('\r\n\r\n') });
+    assert.match(answer, /^HTTP\/1\.1 4(00|13) /, `${length}: ${answer}`);
+  }
+  await alive();
+});
+
+test('a body in chunks is read, and bounded too', async () => {
+  const chunks = (parts) => parts.map((p) => `${p.length.toString(16)}\r\n${p}\r\n`).join('') + '0\r\n\r\n';
+  const head = `POST /messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer ${ann.token}\r\n` +
+    'Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n';
+  const good = await raw(server, head + chunks([`{"roomId":${room.id},`, '"content":"in ', 'pieces"}']));
+  assert.match(good, /^HTTP\/1\.1 201 /);
+  assert.match(good, /"content":"in pieces"/);
+  const tooMuch = await raw(server, [head, ...Array.from({ length: 20 }, () => `1000\r\n${'x'.repeat(4096)}\r\n`)]);
+  assert.doesNotMatch(tooMuch, /^HTTP\/1\.1 2/);
+  await alive();
+});
+
+// ---- CORS ----
+
+test('a browser may ask first', async () => {
+  const headers = { Origin: 'https://app.example.org', 'Access-Control-Request-Method': 'POST',
+    'Access-Control-Request-Headers': 'authorization,content-type,idempotency-key' };
+  for (const path of ['/messages', '/auth/login', '/rooms/1/members/me', '/auth/me']) {
+    const answer = await call('OPTIONS', path, { headers });
+    assert.ok(answer.status === 204 || answer.status === 200, answer.text);
+    assert.equal(answer.text, '');
+    assert.ok(['*', headers.Origin].includes(answer.headers['access-control-allow-origin']));
+    for (const method of ['GET', 'POST', 'PATCH', 'DELETE']) {
+      assert.ok(answer.headers['access-control-allow-methods'].includes(method));
+    }
+    for (const name of ['authorization', 'content-type', 'idempotency-key']) {
+      assert.ok(answer.headers['access-control-allow-headers'].toLowerCase().includes(name));
+    }
+  }
+});
+
+test('every answer, a failure too, may be read by a page from anywhere', async () => {
+  const headers = { Origin: 'https://app.example.org' };
+  for (const request of ['GET /', 'GET /rooms', 'POST /auth/login', 'GET /nothing', 'PUT /rooms']) {
+    const [method, path] = request.split(' ');
+    const answer = await call(method, path, { headers, body: method === 'POST' ? {} : undefined });
+    assert.ok(['*', headers.Origin].includes(answer.headers['access-control-allow-origin']), `${method} ${path}`);
+  }
+});
+
+test('with a list of origins only these may', async () => {
+  const strict = await start({ config: { server: { cors_origins: 'https://app.example.org http://localhost:3000' } } });
+  const from = async (origin) => (await request(strict, 'GET', '/', { headers: { Origin: origin } })).headers;
+  for (const origin of ['https://app.example.org', 'http://localhost:3000']) {
+    const headers = await from(origin);
+    assert.equal(headers['access-control-allow-origin'], origin);
+    assert.match(headers.vary ?? '', /origin/i);
+  }
+  for (const origin of ['https://evil.example', 'https://app.example.org.evil.example', 'https://app.example', 'null',
+    'http://localhost:30000']) {
+    assert.equal((await from(origin))['access-control-allow-origin'], undefined, origin);
+  }
+  await strict.stop();
+});
+
+// ---- connections ----
+
+test('one connection carries many requests', async () => {
+  const socket = net.connect(server.port, '127.0.0.1');
+  await once(socket, 'connect');
+  for (let i = 0; i < 20; i++) {
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const [chunk] = await once(socket, 'data');
+    assert.match(chunk.toString(), /^HTTP\/1\.1 200 /);
+  }
+  socket.destroy();
+});
+
+test('requests sent ahead are answered in their order, whatever each one takes', async () => {
+  const post = (body) => `POST /messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ann.token}\r\n` +
+    `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const get = (path) => `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ann.token}\r\n\r\n`;
+  const one = (path, i) =>
+    path === '/messages' ? post(JSON.stringify({ roomId: room.id, content: `ahead ${i}` })) : get(path);
+  const paths = Array.from({ length: 30 }, (_, i) => ['/messages', '/', `/nothing${i}`][i % 3]);
+  const text = await raw(server, paths.map(one).join(''), { enough: (t) => responses(t).length === paths.length });
+  const answers = responses(text);
+  answers.forEach((answer, i) => {
+    assert.equal(answer.status, [201, 200, 404][i % 3]);
+    if (i % 3 === 0) {
+      assert.equal(JSON.parse(answer.body).content, `ahead ${i}`);
+    }
+  });
+});
+
+test('a request that comes byte by byte is understood', async () => {
+  const text = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+  const socket = net.connect(server.port, '127.0.0.1');
+  socket.setNoDelay(true);
+  await once(socket, 'connect');
+  let got = '';
+  socket.on('data', (chunk) => { got += chunk; });
+  for (const byte of text) {
+    await new Promise((written) => socket.write(byte, written));
+  }
+  await once(socket, 'close');
+  assert.match(got, /Chat API Running$/);
+});
+
+test('three hundred connections at once are served', async () => {
+  const answers = await Promise.all(Array.from({ length: 300 }, () =>
+    raw(server, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')));
+  assert.ok(answers.every((text) => text.endsWith('Chat API Running')));
+});
+
+test('who leaves before the answer harms nobody', async () => {
+  const body = (i) => JSON.stringify({ roomId: room.id, content: `gone ${i}` });
+  await Promise.all(Array.from({ length: 50 }, async (_, i) => {
+    const socket = net.connect(server.port, '127.0.0.1');
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    await new Promise((sent) => socket.write(`POST /messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ann.token}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${body(i).length}\r\n\r\n${body(i)}`, sent));
+    socket.resetAndDestroy();
+  }));
+  await Promise.all(Array.from({ length: 20 }, async () => {
+    const socket = net.connect(server.port, '127.0.0.1');
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    await new Promise((sent) => socket.write('POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"em', sent));
+    socket.resetAndDestroy();
+  }));
+  await alive();
+});
+
+for (const [what, bytes] of [
+  ['a line of nonsense', 'GARBAGE\r\n\r\n'],
+  ['zeros', '\0'.repeat(1000)],
+  ['a TLS hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + 'r'.repeat(200)],
+  ['the start of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + '\0\0\0\x04\0\0\0\0\0'],
+  ['HTTP/9', 'GET / HTTP/9.9\r\nHost: x\r\n\r\n'],
+  ['a header of 100 KB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`],
+  ['two thousand headers', `GET / HTTP/1.1\r\nHost: x\r\n${'A: b\r\n'.repeat(2000)}\r\n`],
+  ['a path of 100 KB', `GET /${'x'.repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+  ['a negative length', 'POST /messages HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n'],
+  ['a length of letters', 'POST /messages HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n'],
+  ['a chunk size of letters', 'POST /messages HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n'],
+  ['a chunk size beyond all', 'POST /messages HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n'],
+  ['a path that is no UTF-8', 'GET /\xff\xfe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+  ['broken percent signs', 'GET /rooms?limit=%zz%1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+]) {
+  test(`${what} on the port gets a refusal or a close, and others are served`, async () => {
+    const text = await raw(server, bytes, { end: true });
+    assert.doesNotMatch(text, /^HTTP\/1\.1 [25]/);
+    await alive();
+  });
+}
+
+test('a client that sends half a header is cut off', async () => {
+  const hasty = await start({ config: { server: { header_timeout_ms: 1000 } } });
+  const text = await raw(hasty, 'GET / HTTP/1.1\r\nHost', { ms: 10_000 });
+  assert.doesNotMatch(text, /^HTTP\/1\.1 2/);
+  await hasty.stop();
+});
+
+test('a connection that says nothing more is closed', async () => {
+  const hasty = await start({ config: { server: { idle_timeout_ms: 1000 } } });
+  const text = await raw(hasty, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', { ms: 10_000 });
+  assert.match(text, /Chat API Running$/);
+  await hasty.stop();
+});

@@ -1,0 +1,70 @@
+// A MariaDB of the test's own: in a folder of its own, on a free loopback port, without a service. It can be killed and
+// started again.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { freePort, tempDir } from './server.mjs';
+
+const START_MS = 60_000;
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+export class MariaDb {
+  static async make() {
+    const db = new MariaDb();
+    db.dir = tempDir();
+    db.port = await freePort();
+    db.url = `mysql://chat:chat@127.0.0.1:${db.port}/chat`;
+    const r = spawnSync('mariadb-install-db', [`--datadir=${db.dir}/data`, `--user=${userInfo().username}`, '--no-defaults',
+      '--auth-root-authentication-method=normal', '--skip-test-db'], { encoding: 'utf8' });
+    if (r.error !== undefined || r.status !== 0) {
+      throw new Error(`mariadb-install-db: ${r.error?.message ?? r.stdout + r.stderr}`);
+    }
+    writeFileSync(join(db.dir, 'init.sql'),
+      // one statement a line is how the server reads it
+      "CREATE DATABASE IF NOT EXISTS chat;\nCREATE USER IF NOT EXISTS chat@'127.0.0.1' IDENTIFIED BY 'chat';\n" +
+      "GRANT ALL ON chat.* TO chat@'127.0.0.1';\n");
+    await db.start();
+    return db;
+  }
+
+  async start() {
+    const log = openSync(join(this.dir, 'log'), 'a');
+    this.child = spawn('mariadbd', ['--no-defaults', `--datadir=${this.dir}/data`, `--socket=${this.dir}/sock`,
+      `--port=${this.port}`, '--bind-address=127.0.0.1', '--skip-name-resolve', `--user=${userInfo().username}`,
+      `--init-file=${this.dir}/init.sql`, `--pid-file=${this.dir}/pid`, '--innodb-buffer-pool-size=32M'],
+    { stdio: ['ignore', log, log] });
+    closeSync(log);
+    running.add(this.child);
+    const child = this.child;
+    this.ended = once(child, 'close').then(() => running.delete(child));
+    for (const deadline = Date.now() + START_MS; Date.now() < deadline && child.exitCode === null; await pause(100)) {
+      if (existsSync(join(this.dir, 'sock')) && this.tryQuery('SELECT 1').status === 0) {
+        return;
+      }
+    }
+    throw new Error(`mariadbd did not start:\n${readFileSync(join(this.dir, 'log'), 'utf8').slice(-3000)}`);
+  }
+
+  async kill() {
+    this.child.kill('SIGKILL');
+    await this.ended;
+  }
+
+  tryQuery(sql) {
+    return spawnSync('mariadb', ['--no-defaults', '-h', '127.0.0.1', '-P', String(this.port), '-u', 'chat', '-pchat', 'chat',
+      '--batch', '--raw', '--skip-column-names', '-e', sql], { encoding: 'utf8', maxBuffer: 1 << 26 });
+  }
+
+  // Rows as arrays of text.
+  query(sql) {
+    const r = this.tryQuery(sql);
+    if (r.status !== 0) {
+      throw new Error(`${sql}: ${r.stderr}`);
+    }
+    return r.stdout.split('\n').slice(0, -1).map((line) => line.split('\t'));
+  }
+}

@@ -1,0 +1,92 @@
+// Rates: messages of a user over all connections, logins of an e-mail and address.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { done, person, refused, request } from './lib/client.mjs';
+import { start } from './lib/server.mjs';
+
+const WINDOW_MS = 1500;             // long enough to fill it on a busy machine, short enough to wait for its end
+let server, ann, room;
+before(async () => {
+  server = await start({
+    env: { TOMBOLO_RATE_LIMIT: '5', TOMBOLO_LOGIN_LIMIT: '3' },
+    config: { limit: { messages_window_ms: WINDOW_MS, logins_window_ms: WINDOW_MS } },
+  });
+  ann = await person(server, 'ann');
+  room = await ann.room('harbour');
+});
+after(() => server.stop());
+
+const send = (who, content = 'x', roomId = room.id) => who.post('/messages', { roomId, content });
+
+test('five messages in a window are taken, more are told when to come back', async () => {
+  const answers = await Promise.all(Array.from({ length: 9 }, (_, i) => send(ann, `burst ${i}`)));
+  assert.deepEqual(answers.map((a) => a.status).sort(), [...Array(5).fill(201), ...Array(4).fill(429)]);
+  for (const answer of answers.filter((a) => a.status === 429)) {
+    const { retryAfter } = refused(answer, 429, 'rate_limited', 'Rate limit exceeded. Try again shortly.');
+    assert.ok(Number.isInteger(retryAfter) && retryAfter >= 1 && retryAfter <= Math.ceil(WINDOW_MS / 1000));
+    assert.equal(answer.headers['retry-after'], String(retryAfter));
+  }
+  assert.equal((await ann.history(room.id)).items.length, 5, 'what was refused is not there');
+  await pause(WINDOW_MS + 100);     // the window slides by the real clock: there is no other way to see it from outside
+  done(await send(ann, 'after the window'), 201);
+});
+
+test('the limit is one for a user in all rooms, and another for the next user', async () => {
+  const [bob, cem] = [await person(server), await person(server)];
+  const rooms = [await bob.room('one'), await bob.room('two')];
+  await cem.join(rooms[0].id);
+  for (let i = 0; i < 5; i++) {
+    done(await send(bob, 'x', rooms[i % 2].id), 201);
+  }
+  refused(await send(bob, 'x', rooms[1].id), 429, 'rate_limited');
+  done(await send(cem, 'x', rooms[0].id), 201);
+});
+
+test('a send that is refused for its form is not counted', async () => {
+  const bob = await person(server);
+  const own = await bob.room('own');
+  for (let i = 0; i < 10; i++) {
+    refused(await bob.post('/messages', { roomId: own.id, content: '' }), 400, 'bad_request');
+  }
+  done(await send(bob, 'x', own.id), 201);
+});
+
+test('reading is not limited', async () => {
+  for (let i = 0; i < 30; i++) {
+    done(await ann.get('/rooms'), 200);
+  }
+});
+
+test('logins of one e-mail are limited, right or wrong, and others are not', async () => {
+  const [bob, cem] = [await person(server), await person(server)];
+  const login = (who, password) => request(server, 'POST', '/auth/login', { body: { email: who.user.email, password } });
+  for (let i = 0; i < 3; i++) {
+    refused(await login(bob, 'not this one'), 401, 'unauthorized');
+  }
+  const { retryAfter } = refused(await login(bob, bob.password), 429, 'rate_limited');
+  assert.ok(retryAfter >= 1);
+  done(await login(cem, cem.password), 200);
+  await pause(WINDOW_MS + 100);
+  done(await login(bob, bob.password), 200);
+});
+
+test('without settings of ours it is five messages in ten seconds', async () => {
+  const plain = await start({ env: { TOMBOLO_RATE_LIMIT: undefined } });
+  const me = await person(plain);
+  const r = await me.room('plain');
+  const answers = await Promise.all(Array.from({ length: 6 }, () => send(me, 'x', r.id)));
+  assert.equal(answers.filter((a) => a.status === 201).length, 5);
+  const { retryAfter } = refused(answers.find((a) => a.status === 429), 429, 'rate_limited');
+  assert.ok(retryAfter >= 8 && retryAfter <= 10, `${retryAfter}`);
+  await plain.stop();
+});
+
+test('0 turns the limits off', async () => {
+  const free = await start();
+  const me = await person(free);
+  const r = await me.room('free');
+  const answers = await Promise.all(Array.from({ length: 50 }, () => send(me, 'x', r.id)));
+  assert.ok(answers.every((a) => a.status === 201));
+  await free.stop();
+});

@@ -1,0 +1,286 @@
+/* Bodies of centre.h. The folder is made by mariadb-install-db; the process is ended by its pid and dies with the test. */
+#include "centre.h"
+
+#include "tombolo/str.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mysql.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SERVER  "/usr/sbin/mariadbd"
+#define INSTALL "/usr/bin/mariadb-install-db"
+
+#define SMALL_LOG "--innodb-log-file-size=8M"       /* the default of 96 MB takes seconds to write */
+
+#define ROOM_BYTES (UINT64_C(1) << 30)
+
+enum { MAX_ARGS = 40, START_TRIES = 1500, START_STEP_MS = 20 };
+
+struct args {
+    const char *v[MAX_ARGS + 1];
+    size_t      n;
+    char        text[8][128];       /* what had to be put together */
+    size_t      n_text;
+};
+
+static void
+add(struct args *a, const char *arg)
+{
+    assert_true(a->n < MAX_ARGS);
+    a->v[a->n++] = arg;
+}
+
+static void
+add_made(struct args *a, const char *name, const char *value, const char *rest)
+{
+    char *text = a->text[a->n_text++];
+    assert_true(a->n_text <= sizeof a->text / sizeof *a->text);
+    snprintf(text, sizeof a->text[0], "%s%s%s", name, value, rest);
+    add(a, text);
+}
+
+/* log NULL: nobody reads what it says. */
+static pid_t
+spawn(const char *const *arguments, const char *log)
+{
+    char  *argv[MAX_ARGS + 1] = { NULL };
+    size_t n = 0;
+
+    for (; arguments[n] != NULL; n++)
+        argv[n] = tb_str_to_c(tb_str_of(arguments[n]));     /* execv wants them writable */
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int fd = open(log != NULL ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600);
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+        if (n > 0)
+            execv(argv[0], argv);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    for (size_t i = 0; i < n; i++)
+        tb_free(argv[i]);
+    return pid;
+}
+
+void
+centre_exec(const char *const *arguments)
+{
+    int   status;
+    pid_t pid = spawn(arguments, NULL);
+
+    assert_int_equal(pid, waitpid(pid, &status, 0));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail_msg("%s failed", arguments[0]);
+}
+
+static unsigned
+free_port(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t          n = sizeof at;
+    int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(0, bind(fd, (struct sockaddr *)&at, n));
+    assert_int_equal(0, getsockname(fd, (struct sockaddr *)&at, &n));
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+static void
+install(struct centre *c)
+{
+    struct args a = { 0 };
+
+    add(&a, INSTALL);
+    add(&a, "--no-defaults");
+    if (geteuid() == 0)
+        add(&a, "--user=root");
+    add_made(&a, "--datadir=", c->dir, "");
+    add(&a, "--auth-root-authentication-method=normal");
+    add(&a, "--skip-test-db");
+    add(&a, "--skip-name-resolve");
+    add(&a, SMALL_LOG);
+    centre_exec(a.v);
+}
+
+static MYSQL *
+try_login(struct centre *c, const char *database)
+{
+    MYSQL   *m = mysql_init(NULL);
+    unsigned tcp = MYSQL_PROTOCOL_TCP;
+
+    mysql_options(m, MYSQL_OPT_PROTOCOL, &tcp);
+    mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    if (mysql_real_connect(m, "127.0.0.1", "root", "", database, c->port, NULL, 0) != NULL)
+        return m;
+    mysql_close(m);
+    return NULL;
+}
+
+void
+centre_resume(struct centre *c)
+{
+    struct timespec step = { .tv_nsec = START_STEP_MS * 1000000L };
+    struct args     a = { 0 };
+    char            port[16];
+    MYSQL          *m = NULL;
+
+    assert_int_equal(0, c->pid);
+    snprintf(port, sizeof port, "%u", c->port);
+    add(&a, SERVER);
+    add(&a, "--no-defaults");
+    if (geteuid() == 0)
+        add(&a, "--user=root");
+    add_made(&a, "--datadir=", c->dir, "");
+    add_made(&a, "--socket=", c->dir, "/sock");
+    add_made(&a, "--pid-file=", c->dir, "/pid");
+    add_made(&a, "--port=", port, "");
+    add(&a, "--bind-address=127.0.0.1");
+    add(&a, "--skip-name-resolve");
+    add(&a, "--innodb-buffer-pool-size=64M");
+    add(&a, SMALL_LOG);
+    for (size_t i = 0; c->options != NULL && c->options[i] != NULL; i++)
+        add(&a, c->options[i]);
+    char log[96];
+    snprintf(log, sizeof log, "%s/log", c->dir);
+    c->pid = spawn(a.v, log);
+    for (int i = 0; i < START_TRIES && (m = try_login(c, NULL)) == NULL; i++) {
+        if (waitpid(c->pid, NULL, WNOHANG) != 0)
+            fail_msg("mariadbd ended, see %s/log", c->dir);
+        nanosleep(&step, NULL);
+    }
+    if (m == NULL)
+        fail_msg("mariadbd does not answer, see %s/log", c->dir);
+    mysql_close(m);
+}
+
+/* In memory where there is room: a killed server loses nothing there either, and making tables costs no disk. */
+static const char *
+roomy_folder(void)
+{
+    struct statvfs shm;
+    bool           has_room = statvfs("/dev/shm", &shm) == 0 && access("/dev/shm", W_OK) == 0 &&
+                    (uint64_t)shm.f_bavail * shm.f_frsize > ROOM_BYTES;
+    return has_room ? "/dev/shm" : "/tmp";
+}
+
+void
+centre_start(struct centre *c, const char *const *options)
+{
+    *c = (struct centre){ .options = options };
+    snprintf(c->dir, sizeof c->dir, "%s/tombolo-centre-XXXXXX", roomy_folder());
+    assert_non_null(mkdtemp(c->dir));
+    c->port = free_port();
+    install(c);
+    centre_resume(c);
+    centre_sql(c, "CREATE DATABASE chat");
+    centre_sql(c, "CREATE USER tombolo@'127.0.0.1' IDENTIFIED BY 'tide:mark'");
+    centre_sql(c, "GRANT ALL ON chat.* TO tombolo@'127.0.0.1'");
+    snprintf(c->url, sizeof c->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat", c->port);
+}
+
+static void
+end(struct centre *c, int signal)
+{
+    if (c->pid == 0)
+        return;
+    kill(c->pid, signal);
+    assert_int_equal(c->pid, waitpid(c->pid, NULL, 0));
+    c->pid = 0;
+}
+
+void
+centre_kill(struct centre *c)
+{
+    end(c, SIGKILL);
+}
+
+void
+centre_freeze(struct centre *c)
+{
+    kill(c->pid, SIGSTOP);
+}
+
+void
+centre_thaw(struct centre *c)
+{
+    kill(c->pid, SIGCONT);
+}
+
+void
+centre_stop(struct centre *c)
+{
+    const char *const remove[] = { "/bin/rm", "-rf", c->dir, NULL };
+
+    end(c, SIGKILL);        /* nobody needs its data any more */
+    centre_exec(remove);
+}
+
+static MYSQL *
+login(struct centre *c, const char *database)
+{
+    MYSQL *m = try_login(c, database);
+    if (m == NULL)
+        fail_msg("cannot log in to the centre on port %u", c->port);
+    return m;
+}
+
+void
+centre_sql(struct centre *c, const char *sql)
+{
+    MYSQL *m = login(c, NULL);
+    if (mysql_query(m, sql) != 0)
+        fail_msg("%s: %s", sql, mysql_error(m));
+    mysql_close(m);
+}
+
+char *
+centre_dump(struct centre *c, const char *sql)
+{
+    struct tb_buf out = TB_BUF_INIT;
+    MYSQL        *m = login(c, "chat");
+    MYSQL_ROW     row;
+    size_t        n;
+
+    if (mysql_query(m, sql) != 0)
+        fail_msg("%s: %s", sql, mysql_error(m));
+    MYSQL_RES *rows = mysql_store_result(m);
+    while ((row = mysql_fetch_row(rows)) != NULL) {
+        for (unsigned i = 0; i < mysql_num_fields(rows); i++)
+            tb_buf_printf(&out, "%s%s", i > 0 ? " " : "", row[i] != NULL ? row[i] : "NULL");
+        tb_buf_add_char(&out, '\n');
+    }
+    mysql_free_result(rows);
+    mysql_close(m);
+    return tb_buf_take(&out, &n);
+}
+
+/* The session is the library's own handle: nothing else is known of it here. */
+struct centre_session *
+centre_open(struct centre *c)
+{
+    return (struct centre_session *)login(c, "chat");
+}
+
+void
+centre_run(struct centre_session *s, const char *sql)
+{
+    if (mysql_query((MYSQL *)s, sql) != 0)
+        fail_msg("%s: %s", sql, mysql_error((MYSQL *)s));
+}
+
+void
+centre_close(struct centre_session *s)
+{
+    mysql_close((MYSQL *)s);
+}

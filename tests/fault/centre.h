@@ -1,0 +1,32 @@
+#pragma once
+/* A real MariaDB for a test: its own folder, port and process, on loopback only, gone when the test ends (also when it
+ * crashes). Failing to do what is asked fails the test. Threads: the test's main thread. */
+#include "tap.h"
+
+#include <sys/types.h>
+
+struct centre {
+    char               dir[64];         /* a new folder below /dev/shm or /tmp */
+    unsigned           port;
+    pid_t              pid;             /* 0: not running */
+    const char *const *options;         /* of mariadbd, NULL-terminated; or NULL */
+    char               url[96];         /* with the user that tombolo has */
+};
+
+void centre_start(struct centre *c, const char *const *options);    /* with an empty database "chat" */
+void centre_kill(struct centre *c);                                 /* with -9 */
+void centre_freeze(struct centre *c);                               /* SIGSTOP: takes connections, answers nothing */
+void centre_thaw(struct centre *c);
+void centre_resume(struct centre *c);                               /* on the same folder and port; returns when it answers */
+void centre_stop(struct centre *c);                                 /* ends it and removes the folder */
+
+void  centre_sql(struct centre *c, const char *sql);                /* as root, one statement */
+char *centre_dump(struct centre *c, const char *sql);               /* rows as lines, columns parted by blanks; tb_free it */
+
+void  centre_exec(const char *const *arguments);                    /* runs a program to its end, which must be a good one */
+
+/* Another client of the same database, as root. */
+struct centre_session;
+struct centre_session *centre_open(struct centre *c);
+void                   centre_run(struct centre_session *s, const char *sql);
+void                   centre_close(struct centre_session *s);

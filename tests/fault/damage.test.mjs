@@ -1,0 +1,147 @@
+// A journal with changed bytes: `tombolo check` finds a changed content byte wherever it is, and `tombolo serve` refuses
+// a damaged header and tail, saying what and where.
+import assert from 'node:assert/strict';
+import {
+  cpSync, openSync, closeSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { person } from '../api/lib/client.mjs';
+import { SEED, randomFrom } from '../api/lib/random.mjs';
+import { freePort, run, start, tempDir } from '../api/lib/server.mjs';
+
+const COUNT = 300;
+const FILE = 'tombolo.db';
+let whole;                          // a data folder of a server that was stopped in order; tests change copies of it
+
+before(async () => {
+  process.stderr.write(`# TB_SEED=${SEED}\n`);
+  const server = await start();
+  const me = await person(server, 'scribe');
+  const room = await me.room('archive');
+  const entry = (i) => `entry <${String(i).padStart(4, '0')}> of the log`;
+  await Promise.all(Array.from({ length: COUNT }, (_, i) => me.send(room.id, entry(i))));
+  await me.send(room.id, 'the very last entry');
+  await server.stop();
+  whole = server.dir;
+  assert.ok(!readdirSync(whole).includes(`${FILE}-wal`) || statSync(join(whole, `${FILE}-wal`)).size === 0,
+    'a server that stops in order leaves everything in one file');
+});
+
+function copy() {
+  const dir = tempDir();
+  cpSync(whole, dir, { recursive: true });
+  return dir;
+}
+
+function flip(dir, offset) {
+  const fd = openSync(join(dir, FILE), 'r+');
+  const byte = readFileSync(join(dir, FILE))[offset];
+  writeSync(fd, Buffer.from([byte ^ 0x01]), 0, 1, offset);
+  closeSync(fd);
+}
+
+function places(dir, text) {
+  const bytes = readFileSync(join(dir, FILE));
+  const found = [];
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) {
+    found.push(at);
+  }
+  return found;
+}
+
+async function serve(dir) {
+  return run(['serve', '--port', String(await freePort()), '--data', dir]);
+}
+
+test('an untouched copy passes, so the failures below mean something', () => {
+  const r = run(['check', '--data', copy()]);
+  assert.equal(r.code, 0, r.all);
+});
+
+test('check finds one changed byte of a content in each place where it is stored, and names the place', () => {
+  const text = 'entry <0123> of the log';
+  const found = places(whole, text);
+  assert.ok(found.length >= 2, `in the message and in its op: ${found}`);
+  for (const at of found) {
+    const dir = copy();
+    flip(dir, at + 8);
+    const r = run(['check', '--data', dir]);
+    assert.notEqual(r.code, 0, `byte ${at + 8}: ${r.all}`);
+    assert.match(r.all, /\d/, 'which row');
+  }
+});
+
+test('check finds a changed byte in the chain of an op', () => {
+  // The chain's bytes lie in the op's row beside its body; 40 bytes around the body's end reach them.
+  const [last] = places(whole, 'entry <0200> of the log').slice(-1);
+  let missed = 0;
+  for (let d = -60; d < 60; d += 4) {
+    const dir = copy();
+    flip(dir, last + d);
+    missed += run(['check', '--data', dir]).code === 0 ? 1 : 0;
+  }
+  assert.equal(missed, 0, `${missed} changed bytes beside a content were not found`);
+});
+
+test('serve refuses a journal whose tail was changed, and says what to do', async () => {
+  const found = places(whole, 'the very last entry');
+  let refusals = 0;
+  for (const at of found) {
+    const dir = copy();
+    flip(dir, at + 4);
+    const r = run(['check', '--data', dir]);
+    assert.notEqual(r.code, 0, r.all);
+    const served = await startsOrSays(dir);
+    refusals += served === null ? 0 : 1;
+    if (served !== null) {
+      assert.match(served, /damaged|chain|check/i);
+    }
+  }
+  assert.ok(refusals >= 1, 'the op at the tail was changed, and the server started');
+});
+
+// null: it started. Otherwise what it said.
+async function startsOrSays(dir) {
+  try {
+    const server = await start({ data: dir });
+    await server.stop();
+    return null;
+  } catch (e) {
+    return e.message;
+  }
+}
+
+test('serve refuses a journal whose header is nonsense, and leaves the file alone', async () => {
+  const dir = copy();
+  const nonsense = Buffer.from('this is no database at all');
+  const before = Buffer.concat([nonsense, readFileSync(join(dir, FILE)).subarray(nonsense.length)]);
+  writeFileSync(join(dir, FILE), before);
+  const r = await serve(dir);
+  assert.notEqual(r.code, 0);
+  assert.ok(r.all.includes(dir), `where it is: ${r.all}`);
+  assert.deepEqual(readFileSync(join(dir, FILE)), before);
+  assert.notEqual(run(['check', '--data', dir]).code, 0);
+});
+
+test('serve refuses a journal that was cut', async () => {
+  const dir = copy();
+  truncateSync(join(dir, FILE), statSync(join(dir, FILE)).size >> 1);
+  const r = await serve(dir);
+  assert.notEqual(r.code, 0, r.all);
+  assert.notEqual(run(['check', '--data', dir]).code, 0);
+});
+
+test('whatever byte is changed, check and serve end by themselves with a word, never by a signal', async () => {
+  const random = randomFrom(SEED);
+  const size = statSync(join(whole, FILE)).size;
+  for (let i = 0; i < 40; i++) {
+    const dir = copy();
+    for (let n = 0; n < 8; n++) {
+      flip(dir, Math.floor(random() * size));
+    }
+    const r = run(['check', '--data', dir]);
+    assert.equal(r.signal, null, r.all);
+    assert.ok(r.code < 3, `exit ${r.code}: ${r.all}`);
+  }
+});

@@ -1,0 +1,146 @@
+/* A server that was set up by somebody else: what it takes for granted does not matter, what it cannot do is said. */
+#include "work.h"
+
+#include "base/log.h"
+
+#include <time.h>
+
+static struct centre  centre;
+static struct fixture f;
+static struct work    w;
+
+static const char *const hostile_options[] = {
+    "--sql-mode=",          "--character-set-server=latin1", "--collation-server=latin1_swedish_ci",
+    "--autocommit=0",       "--default-time-zone=+05:30",    "--transaction-isolation=SERIALIZABLE",
+    "--completion-type=2",  "--max-allowed-packet=32768",    "--skip-character-set-client-handshake",
+    "--innodb-lock-wait-timeout=1000", "--wait-timeout=1",   NULL,
+};
+
+static int
+start_centre(void **state)
+{
+    (void)state;
+    centre_start(&centre, hostile_options);
+    return 0;
+}
+
+static int
+stop_centre(void **state)
+{
+    (void)state;
+    centre_stop(&centre);
+    return 0;
+}
+
+static int
+begin(void **state)
+{
+    (void)state;
+    centre_sql(&centre, "DROP DATABASE chat");
+    centre_sql(&centre, "CREATE DATABASE chat");
+    fixture_open(&f);
+    work_begin(&w, &f, 1234);
+    return 0;
+}
+
+static int
+finish(void **state)
+{
+    (void)state;
+    log_divert(NULL);
+    fixture_close(&f);
+    return 0;
+}
+
+static void
+defaults_of_the_server_change_nothing(void **state)
+{
+    (void)state;
+    struct sync *s = work_sync(&f, centre.url);
+    work_do(&w, 300);
+    work_wait(s, SYNC_UP);
+    work_compare(&f, &centre);
+    sync_close(&s);
+}
+
+static void
+an_idle_session_outlives_the_server_s_patience(void **state)
+{
+    struct timespec longer_than_it = { .tv_sec = 2 };
+    (void)state;
+    struct sync *s = work_sync(&f, centre.url);
+    work_wait(s, SYNC_UP);
+    work_listen();
+    nanosleep(&longer_than_it, NULL);       /* the server's own clock is what is tried here */
+    work_do(&w, 5);
+    work_wait(s, SYNC_UP);
+    assert_false(work_heard("sync.failed"));
+    work_compare(&f, &centre);
+    sync_close(&s);
+}
+
+static void
+what_does_not_fit_into_a_packet_waits_until_it_does(void **state)
+{
+    static char large[20000];
+    (void)state;
+    memset(large, 'x', sizeof large - 1);
+    work_listen();
+    fixture_send(&f, w.rooms[0], w.users[0], large);
+    struct sync *s = work_sync(&f, centre.url);
+    work_await_line("max_allowed_packet=32768");
+    centre_sql(&centre, "SET GLOBAL max_allowed_packet = 1048576");
+    work_wait(s, SYNC_UP);
+    work_compare(&f, &centre);
+    sync_close(&s);
+    centre_sql(&centre, "SET GLOBAL max_allowed_packet = 32768");
+}
+
+static void
+a_lock_held_by_somebody_else_is_waited_for_and_not_for_ever(void **state)
+{
+    (void)state;
+    struct sync *s = work_sync(&f, centre.url);
+    work_wait(s, SYNC_UP);
+    work_listen();
+    struct centre_session *other = centre_open(&centre);
+    centre_run(other, "SET wait_timeout = 60");
+    centre_run(other, "START TRANSACTION");
+    centre_run(other, "UPDATE site SET name = _utf8mb4 X'61'");     /* as a zombie transaction of ours would hold it */
+    work_do(&w, 3);
+    work_await_line("mysql 1205");
+    centre_close(other);
+    work_wait(s, SYNC_UP);
+    work_compare(&f, &centre);
+    sync_close(&s);
+}
+
+static void
+rights_taken_away_and_given_back_are_a_pause(void **state)
+{
+    (void)state;
+    struct sync *s = work_sync(&f, centre.url);
+    work_wait(s, SYNC_UP);
+    centre_sql(&centre, "REVOKE ALL ON chat.* FROM tombolo@'127.0.0.1'");
+    centre_sql(&centre, "KILL CONNECTION USER tombolo");        /* a session keeps the rights it began with */
+    work_listen();
+    work_do(&w, 10);
+    work_await_line("mysql 1044");
+    centre_sql(&centre, "GRANT ALL ON chat.* TO tombolo@'127.0.0.1'");
+    work_wait(s, SYNC_UP);
+    work_compare(&f, &centre);
+    sync_close(&s);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(defaults_of_the_server_change_nothing, begin, finish),
+        cmocka_unit_test_setup_teardown(an_idle_session_outlives_the_server_s_patience, begin, finish),
+        cmocka_unit_test_setup_teardown(what_does_not_fit_into_a_packet_waits_until_it_does, begin, finish),
+        cmocka_unit_test_setup_teardown(a_lock_held_by_somebody_else_is_waited_for_and_not_for_ever, begin, finish),
+        cmocka_unit_test_setup_teardown(rights_taken_away_and_given_back_are_a_pause, begin, finish),
+    };
+    return tap_run_with(tests, start_centre, stop_centre);
+}

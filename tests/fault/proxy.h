@@ -1,0 +1,30 @@
+#pragma once
+/* A link that can be cut, between sync and the centre: a thread that passes bytes on, one connection at a time.
+ * Threads: calls from the test's main thread. */
+#include "tap.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+enum proxy_fault {
+    PROXY_PASS,             /* bytes go through */
+    PROXY_REFUSE,           /* connections are closed as they come, and the one there is */
+    PROXY_SWALLOW_OK,       /* once: the next COMMIT's answer, and with it the connection, is lost on the way back */
+    PROXY_HALVE,            /* once: the next batch stops in the middle of its text */
+    PROXY_SWALLOW_ALL,      /* nothing comes back any more, and nothing is closed: a dead link */
+};
+
+struct proxy {
+    pthread_t                 thread;
+    int                       listener;
+    unsigned                  port, centre_port;
+    char                      url[96];
+    _Atomic enum proxy_fault  fault;
+    _Atomic unsigned          n_faults;     /* that have struck: SWALLOW_OK and HALVE */
+    _Atomic bool              is_ending;
+};
+
+void proxy_start(struct proxy *p, unsigned centre_port);
+void proxy_stop(struct proxy *p);
+
+void proxy_await(struct proxy *p, unsigned n_faults);      /* until so many have struck */

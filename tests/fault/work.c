@@ -1,0 +1,324 @@
+/* Bodies of work.h. A comparison is two queries that must give the same text, one for each database. */
+#include "work.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- work ---- */
+
+static uint64_t
+below(struct work *w, uint64_t n)
+{
+    w->chance ^= w->chance << 13;
+    w->chance ^= w->chance >> 7;
+    w->chance ^= w->chance << 17;
+    return w->chance % n;
+}
+
+static const tb_str contents[] = {
+    { .p = "plain", .n = 5 },
+    { .p = "it's \"quoted\" and \\ back\\'slashed \\\\'", .n = 38 },
+    { .p = "nul \0 inside", .n = 12 },
+    { .p = "\xF0\x9F\x8F\x9D\xEF\xB8\x8F island \xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x9A\x80", .n = 26 },
+    { .p = "'); DROP TABLE `user`; -- ", .n = 26 },
+    { .p = "\n\r\t\x1a%_ trailing  ", .n = 17 },
+    { .p = "\xC3\x84 a \xE4\xBD\xA0\xE5\xA5\xBD", .n = 11 },
+    { .p = "x", .n = 1 },
+};
+
+static tb_str
+some_content(struct work *w)
+{
+    return contents[below(w, sizeof contents / sizeof *contents)];
+}
+
+void
+work_begin(struct work *w, struct fixture *f, uint64_t seed)
+{
+    *w = (struct work){ .f = f, .chance = seed | 1 };
+    for (int i = 0; i < WORK_USERS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "User%d", i);
+        w->users[i] = fixture_user(f, name);
+    }
+    for (int i = 0; i < WORK_ROOMS; i++) {
+        w->rooms[i] = fixture_room(f, w->users[i], i == 2);
+        for (int k = 0; k < WORK_USERS; k++)
+            assert_int_equal(TB_OK, fixture_join(f, w->rooms[i], w->users[k], w->users[i == 2 ? i : k]));
+    }
+}
+
+static int64_t
+some_user(struct work *w)
+{
+    return w->users[below(w, WORK_USERS)];
+}
+
+static int64_t
+some_room(struct work *w)
+{
+    return w->rooms[below(w, WORK_ROOMS)];
+}
+
+static void
+send(struct work *w)
+{
+    int64_t                  user = some_user(w), room = some_room(w);
+    struct store_add_message r = { .room_id = room, .sender_id = user, .content = some_content(w) };
+    enum tb_code             code = fixture_call(w->f, add_message, &r);
+
+    assert_true(code == TB_OK || code == TB_EDENIED);      /* he may have left */
+    if (code == TB_OK) {
+        w->last_message = r.message.id;
+        w->n_messages++;
+    }
+    store_op_fini(&r.op);
+}
+
+static void
+receive(struct work *w, bool is_read)
+{
+    int64_t ids[4], user = some_user(w), room = some_room(w);
+
+    for (int i = 0; i < 4; i++)
+        ids[i] = 1 + (int64_t)below(w, (uint64_t)w->last_message + 1);
+    if (is_read) {
+        struct store_add_read r = { .user_id = user, .message_ids = ids, .n = 4 };
+        assert_int_equal(TB_OK, fixture_call(w->f, add_read, &r));
+        store_op_fini(&r.op);
+    } else {
+        struct store_receipts_of   of = { .room_id = room, .user_id = user, .message_ids = ids, .n = 4 };
+        struct store_add_delivered r = { .of = &of, .n = 1 };
+        assert_int_equal(TB_OK, fixture_call(w->f, add_delivered, &r));
+        store_op_fini(&r.op);
+    }
+}
+
+static void
+change_membership(struct work *w)
+{
+    int64_t                    user = some_user(w), room = w->rooms[below(w, 2)];
+    struct store_remove_member r = { .room_id = room, .user_id = user };
+    enum tb_code               code = fixture_call(w->f, remove_member, &r);
+
+    store_op_fini(&r.op);
+    if (code == TB_ENOTFOUND)
+        assert_int_equal(TB_OK, fixture_join(w->f, room, user, user));
+    else
+        assert_int_equal(TB_OK, code);
+}
+
+static void
+change_user(struct work *w)
+{
+    char                     email[64];
+    uint64_t                 which = 1 + below(w, 7);
+    struct store_change_user r = { .user_id = some_user(w) };
+
+    snprintf(email, sizeof email, " Person%" PRIu64 "@X.test", below(w, 1000000));
+    if (which & 1)
+        r.email = tb_str_of(email);
+    if (which & 2)
+        r.username = some_content(w);
+    if (which & 4)
+        r.password_hash = some_content(w);
+    enum tb_code code = fixture_call(w->f, change_user, &r);
+    assert_true(code == TB_OK || code == TB_ETAKEN);
+    store_op_fini(&r.op);
+}
+
+static void
+see(struct work *w)
+{
+    struct store_seen          one = { .user_id = some_user(w), .at = w->f->wall_ms };
+    struct store_seen          other = { .user_id = some_user(w), .at = 1 };
+    struct store_seen          users[2] = { one, other };
+    struct store_set_last_seen r = { .users = users, .n = 2 };
+
+    assert_int_equal(TB_OK, fixture_call(w->f, set_last_seen, &r));
+    store_op_fini(&r.op);
+}
+
+void
+work_do(struct work *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t what = below(w, 20);
+        w->f->wall_ms += (int64_t)below(w, 3);
+        if (what < 11)
+            send(w);
+        else if (what < 14)
+            receive(w, false);
+        else if (what < 16)
+            receive(w, true);
+        else if (what < 17)
+            see(w);
+        else if (what < 18)
+            change_user(w);
+        else
+            change_membership(w);
+    }
+}
+
+/* ---- sync ---- */
+
+struct sync *
+work_sync(struct fixture *f, const char *url)
+{
+    return work_sync_patient(f, url, 2000);
+}
+
+struct sync *
+work_sync_patient(struct fixture *f, const char *url, int io_timeout_ms)
+{
+    struct sync_settings settings = { .store = f->store, .clock = &tb_clock_system, .url = url, .batch = 100,
+                                      .connect_timeout_ms = 1000, .io_timeout_ms = io_timeout_ms };
+    struct tb_err        e = { 0 };
+    struct sync         *s;
+
+    if (sync_open(&s, &settings, &e) != TB_OK)
+        fail_msg("sync_open: %s", e.why);
+    return s;
+}
+
+void
+work_wait(const struct sync *s, enum sync_link state)
+{
+    const int64_t      until = tb_mono_ms(&tb_clock_system) + 15000;
+    struct timespec    step = { .tv_nsec = 2000000 };
+    struct sync_status now;
+
+    for (;;) {
+        sync_status(s, &now);
+        if (now.state == state && (state != SYNC_UP || now.lag_ops == 0))
+            return;
+        if (tb_mono_ms(&tb_clock_system) > until)
+            fail_msg("sync is %s and %" PRId64 " ops behind, wanted %s", sync_link_name(now.state), now.lag_ops,
+                     sync_link_name(state));
+        nanosleep(&step, NULL);
+    }
+}
+
+static pthread_mutex_t heard_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct tb_buf   heard;
+
+static void
+keep_line(tb_str line)
+{
+    pthread_mutex_lock(&heard_lock);
+    tb_buf_add(&heard, line);
+    pthread_mutex_unlock(&heard_lock);
+}
+
+void
+work_listen(void)
+{
+    pthread_mutex_lock(&heard_lock);
+    tb_buf_fini(&heard);
+    pthread_mutex_unlock(&heard_lock);
+    log_divert(keep_line);
+}
+
+bool
+work_heard(const char *text)
+{
+    pthread_mutex_lock(&heard_lock);
+    bool found = heard.p != NULL && strstr(heard.p, text) != NULL;
+    pthread_mutex_unlock(&heard_lock);
+    return found;
+}
+
+void
+work_await_line(const char *text)
+{
+    struct timespec step = { .tv_nsec = 2000000 };
+
+    for (int i = 0; !work_heard(text); i++) {
+        if (i == 7500)
+            fail_msg("the log never said '%s', but: %s", text, heard.p != NULL ? heard.p : "nothing");
+        nanosleep(&step, NULL);
+    }
+}
+
+/* ---- comparing ---- */
+
+#define MS(column) "COALESCE(TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', " column ") DIV 1000, 0)"
+
+/* A query's second line stands under its first. */
+/* clang-format off */
+static const struct { const char *what, *journal, *centre; } comparisons[] = {
+    { "op_log", "SELECT node, seq, at, kind, version, hex(chain), hex(body) FROM journal ORDER BY seq",
+      "SELECT node, seq, at, kind, version, HEX(chain), HEX(body) FROM op_log ORDER BY seq" },
+    { "user", "SELECT id, hlc, created_at, hex(email), email_stamp, email_node, hex(username), username_stamp, username_node,"
+      " hex(password), password_stamp, password_node, last_seen FROM user ORDER BY id",
+      "SELECT id, hlc, " MS("created_at") ", HEX(email), email_stamp, email_node, HEX(username), username_stamp,"
+      " username_node, HEX(password), password_stamp, password_node, " MS("last_seen") " FROM user ORDER BY id" },
+    { "email_claim", "SELECT hex(email_key), id, email_stamp, email_node FROM user ORDER BY id",
+      "SELECT HEX(c.`key`), c.user_id, c.stamp, c.node FROM email_claim c JOIN user u ON u.id = c.user_id"
+      " AND u.email_stamp = c.stamp AND u.email_node = c.node WHERE c.parked_stamp <= c.stamp ORDER BY c.user_id" },
+    { "room", "SELECT id, hlc, hex(name), hlc, 0, is_private, created_by, created_at FROM room ORDER BY id",
+      "SELECT id, hlc, HEX(name), name_stamp, name_node, is_private, created_by, " MS("created_at") " FROM room ORDER BY id" },
+    { "member", "SELECT room_id, user_id, is_member, stamp, node, id * is_member, joined_at * is_member FROM member"
+      " ORDER BY room_id, user_id",
+      "SELECT room_id, user_id, is_member, stamp, node, id, " MS("joined_at") " FROM member ORDER BY room_id, user_id" },
+    { "message", "SELECT id, room_id, sender_id, hlc, created_at, hex(content) FROM message ORDER BY id",
+      "SELECT id, room_id, sender_id, hlc, " MS("created_at") ", HEX(content) FROM message ORDER BY id" },
+    { "receipt", "SELECT message_id, user_id, COALESCE(delivered_at, 0), COALESCE(read_at, 0) FROM receipt"
+      " ORDER BY message_id, user_id",
+      "SELECT message_id, user_id, " MS("delivered_at") ", " MS("read_at") " FROM receipt ORDER BY message_id, user_id" },
+    { "site", "SELECT node, hex(uuid), epoch, seq, hex(chain) FROM self",
+      "SELECT id, HEX(uuid), epoch, last_seq, HEX(chain) FROM site" },
+};
+/* clang-format on */
+
+static char *
+dump_journal(struct fixture *f, const char *sql)
+{
+    struct tb_buf out = TB_BUF_INIT;
+    char          path[128];
+    sqlite3      *db;
+    sqlite3_stmt *st;
+    size_t        n;
+
+    snprintf(path, sizeof path, "%s/tombolo.db", f->dir);
+    assert_int_equal(SQLITE_OK, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));
+    if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    while (sqlite3_step(st) == SQLITE_ROW) {
+        for (int i = 0; i < sqlite3_column_count(st); i++)
+            tb_buf_printf(&out, "%s%s", i > 0 ? " " : "", (const char *)sqlite3_column_text(st, i));
+        tb_buf_add_char(&out, '\n');
+    }
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return tb_buf_take(&out, &n);
+}
+
+static void
+compare_text(const char *what, const char *journal, const char *centre)
+{
+    size_t line = 1, start = 0, i = 0;
+
+    for (; journal[i] == centre[i] && journal[i] != '\0'; i++)
+        if (journal[i] == '\n')
+            line++, start = i + 1;
+    if (journal[i] != centre[i])
+        fail_msg("%s, row %zu: here %.300s ... there %.300s", what, line, journal + start, centre + start);
+}
+
+void
+work_compare(struct fixture *f, struct centre *c)
+{
+    for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++) {
+        char *here = dump_journal(f, comparisons[i].journal), *there = centre_dump(c, comparisons[i].centre);
+        compare_text(comparisons[i].what, here, there);
+        tb_free(here);
+        tb_free(there);
+    }
+}

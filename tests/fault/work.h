@@ -1,0 +1,33 @@
+#pragma once
+/* Work for a journal, and the proof that the centre has exactly what the journal has. On top of the store's fixture.
+ * Threads: the test's main thread. */
+#include "centre.h"
+#include "fixture.h"
+#include "sync/sync.h"
+
+enum { WORK_USERS = 6, WORK_ROOMS = 3 };
+
+struct work {
+    struct fixture *f;
+    uint64_t        chance;         /* printed by the test: the same seed does the same work */
+    int64_t         users[WORK_USERS], rooms[WORK_ROOMS];
+    int64_t         last_message, n_messages;
+};
+
+void work_begin(struct work *w, struct fixture *f, uint64_t seed);  /* people, rooms, memberships */
+void work_do(struct work *w, size_t n);     /* n changes of all kinds, with contents that SQL finds hard */
+
+/* By the system's clock, connecting within 1 s; answers are waited for 2 s, or as long as is said. */
+struct sync *work_sync(struct fixture *f, const char *url);
+struct sync *work_sync_patient(struct fixture *f, const char *url, int io_timeout_ms);
+
+/* Waits until the state is that, and (SYNC_UP) nothing is behind. Fails the test after 15 s. */
+void work_wait(const struct sync *s, enum sync_link state);
+
+/* The log, from work_listen on, goes to the test instead of stderr. Has there been a line with that text in it? */
+void work_listen(void);
+bool work_heard(const char *text);
+void work_await_line(const char *text);     /* fails the test after 15 s */
+
+/* Fails the test at the first row of op_log or of a table that is not as in the journal. */
+void work_compare(struct fixture *f, struct centre *c);

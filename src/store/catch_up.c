@@ -6,7 +6,10 @@
 
 #include <assert.h>
 
-enum { POSITIONS_A_PAGE = 20000 };
+enum {
+    POSITIONS_A_PAGE = 20000,
+    BYTES_A_PAGE = 512 << 10,       /* of bodies: about what a socket's queue takes; long messages would be read many times over */
+};
 
 struct span {                       /* a stay of the user in a room, positions inclusive */
     int64_t room_id, from, to;
@@ -159,7 +162,7 @@ read_events(struct page *p)
     struct tb_err         *e = &r->op.err;
     sqlite3_stmt          *st = db_query(p->db, Q_CATCH_UP, ARGS(I(r->user_id), I(r->seen), I(p->last),
                                                                  I((int64_t)r->max_events)), e);
-    size_t                 n_rows = 0;
+    size_t                 n_rows = 0, bytes = 0;
 
     r->upto = p->last;
     while (db_next(p->db, st, e)) {
@@ -167,8 +170,12 @@ read_events(struct page *p)
             db_done(st);
             return e->code;
         }
-        if (++n_rows == r->max_events)
+        bytes += r->unproved_upto == 0 ? db_col_text(st, 6).n : 0;
+        if (++n_rows == r->max_events || bytes >= BYTES_A_PAGE) {
             r->upto = db_col_int(st, 0);
+            db_done(st);
+            break;
+        }
     }
     return e->code;
 }

@@ -1,7 +1,7 @@
 /* From the journal to the sockets. A live socket hears each batch as it is committed; every other one catches up: a page
  * from the store, sent, drained, the next page, until the ring of recent batches reaches back to where it stands; it takes
  * the rest from there and is live. A live socket whose queue is full goes back to catching up. Nothing else joins the past
- * to the present, so there is no gap and no repeat but what on_full cut in the middle of an op.
+ * to the present, so there is no gap and no repeat.
  *
  *   CHECKING -> PAGING -> DRAINING -> PAGING ...
  *                  \          \-> LIVE -> DRAINING (its queue was full)
@@ -78,9 +78,25 @@ static void
 fall_behind(struct client *c, int64_t seen)
 {
     c->seen = seen;
+    c->n_repeated = 0;
     c->live->stats.fell_behind += c->state == CLIENT_LIVE;
     client_set_state(c, CLIENT_DRAINING);
     sio_socket_want_drain(c->socket);
+}
+
+/* An op of many packets may be larger than a queue: who fell behind in the middle of it goes on there, or would never get to
+ * its end. The packets of an op that a client hears are the same each time. */
+static bool
+was_handed(struct client *c, int64_t pos)
+{
+    if (c->handed_pos != pos) {
+        c->handed_pos = pos;
+        c->n_handed = c->n_repeated = 0;
+    }
+    if (c->n_repeated == c->n_handed)
+        return false;
+    c->n_repeated++;
+    return true;
 }
 
 /* false: its queue is full. While feeding, that closes nothing (see on_full), so c stays. */
@@ -89,10 +105,13 @@ hand(struct client *c, struct packet *p)
 {
     const struct op *op = &p->outlet->event->op;
 
+    if (was_handed(c, op->pos))
+        return true;
     if (sio_socket_queued(c->socket) >= p->outlet->live->feed_max_queued)
         return false;
     if (!sio_emit(c->socket, message_for(p, c), SIO_RELIABLE))
         return false;
+    c->n_handed = ++c->n_repeated;
     touch(c);
     if (op->kind == OP_MESSAGE_SENT && op->message_sent.sender_id != c->user->id)
         delivery_handed(c, op->message_sent.id, op->message_sent.room_id);

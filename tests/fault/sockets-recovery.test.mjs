@@ -312,6 +312,32 @@ test('who comes back behind more than the queue of a socket holds gets all of it
   await small.stop();
 });
 
+test('an op of more packets than a queue holds gets through, each packet once', async () => {
+  const small = await start({ config: { live: { max_queued: 16_384, events_per_second: 0 } } });
+  const [kim, lea] = [await person(small), await person(small)];
+  const big = await kim.room('big');
+  await lea.join(big.id);
+  const first = await Line.to(lea);
+  const auth = { pid: credentials(first).pid };
+  first.close();
+  const sent = [];
+  for (let i = 0; i < 400; i++) {
+    sent.push((await kim.send(big.id, `${i}`)).id);
+  }
+  const k = await Line.to(kim);
+  const back = await Line.to(lea, { auth });        // 400 receipts, gathered into few ops
+  await back.hears('receive_message', { id: sent.at(-1) });
+  for (const line of [k, back]) {
+    await line.until(() => line.named('delivered').length >= sent.length, 'all receipts');
+    await line.fence();
+    assert.deepEqual(line.named('delivered').map((d) => d.messageId), sent);
+  }
+  const last = await kim.send(big.id, 'and on');
+  await k.hears('receive_message', { id: last.id });
+  [k, back].forEach((line) => line.close());
+  await small.stop();
+});
+
 test('who sends many long messages at once gets all acks', async () => {
   const [kim] = [await person(server, 'kim')];
   const own = await kim.room('own');

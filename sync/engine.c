@@ -155,8 +155,8 @@ static void
 diverge(struct sync_engine *s, const struct tb_err *e)
 {
     drop(s);
+    log_error("sync.diverged", "why=\"%s\"", e->why);     /* before others can see the state: they look here for why */
     move(s, SYNC_DIVERGED);
-    log_error("sync.diverged", "why=\"%s\"", e->why);
 }
 
 /* ---- what the journal remembers of it ---- */

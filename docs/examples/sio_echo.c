@@ -9,11 +9,14 @@
 
 static struct net *net;
 
-static void
-on_signal(int number)
+static void *
+await_signal(void *which)
 {
-    (void)number;
-    net_stop(net);
+    int number;
+
+    sigwait(which, &number);
+    net_stop(net);                                      /* any thread may */
+    return NULL;
 }
 
 static void
@@ -69,6 +72,8 @@ main(int argc, char **argv)
                                      .idle_timeout_ms = 60000, .max_connections = 1000, .cors_origins = "*" };
     struct tb_err       e = { 0 };
     uint64_t            port = 0;
+    sigset_t            stop;
+    pthread_t           waiter;
 
     if (argc != 2 || !tb_str_to_uint(tb_str_of(argv[1]), UINT16_MAX, &port))
         return fprintf(stderr, "usage: sio-echo PORT\n"), 2;
@@ -82,10 +87,14 @@ main(int argc, char **argv)
     sio_namespace_add(server, TB_LIT("/"), &handler, NULL);
     net_eio_serve(host, sio_server_engine(server), "/socket.io/", sio_default_options.eio.max_payload);
     net_on_stop(net, on_stop, NULL);
-    signal(SIGTERM, on_signal);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL);            /* for the waiter alone */
+    pthread_create(&waiter, NULL, await_signal, &stop);
     printf("listening on %u\n", net_port(net));
     fflush(stdout);
     net_run(net);
+    pthread_join(waiter, NULL);
     sio_server_free(&server);
     net_eio_free(&host);
     net_close(&net);

@@ -16,11 +16,14 @@ enum { PING_INTERVAL_MS = 300, PING_TIMEOUT_MS = 200, MAX_PAYLOAD = 1000000, CON
 
 static struct net *net;
 
-static void
-on_signal(int number)
+static void *
+await_signal(void *which)
 {
-    (void)number;
+    int number;
+
+    sigwait(which, &number);
     net_stop(net);
+    return NULL;
 }
 
 /* ---- Engine.IO: echo ---- */
@@ -85,6 +88,8 @@ serve(uint32_t patience)
     struct sio_options options = sio_default_options;
     struct net_eio    *host[2] = { net_eio_new(net), net_eio_new(net) };
     struct both        b;
+    sigset_t           stop;
+    pthread_t          waiter;
 
     options.eio.ping_interval_ms = PING_INTERVAL_MS * patience;
     options.eio.ping_timeout_ms = PING_TIMEOUT_MS * patience;
@@ -97,12 +102,16 @@ serve(uint32_t patience)
     net_eio_serve(host[0], b.engine, "/engine.io/", MAX_PAYLOAD);
     net_eio_serve(host[1], sio_server_engine(b.server), "/socket.io/", MAX_PAYLOAD);
     net_on_stop(net, close_both, &b);
-    signal(SIGTERM, on_signal);
-    signal(SIGINT, on_signal);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL);    /* for the waiter alone */
+    pthread_create(&waiter, NULL, await_signal, &stop);
     signal(SIGPIPE, SIG_IGN);
     printf("listening on %u\n", net_port(net));
     fflush(stdout);
     net_run(net);
+    pthread_join(waiter, NULL);
     eio_engine_free(&b.engine);
     sio_server_free(&b.server);
     net_eio_free(&host[0]);

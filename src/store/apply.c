@@ -74,14 +74,9 @@ apply_room_created(struct db *d, const struct op *op, struct tb_err *e)
                   e);
 }
 
-/* Where a membership stands and whether (stamp, node) comes after its last write. */
-struct standing {
-    bool is_member, is_newer;
-};
-
-static enum tb_code
-find_standing(struct db *d, int64_t room_id, int64_t user_id, int64_t stamp, uint32_t node, struct standing *out,
-              struct tb_err *e)
+enum tb_code
+op_standing(struct db *d, int64_t room_id, int64_t user_id, int64_t stamp, uint32_t node, struct standing *out,
+            struct tb_err *e)
 {
     sqlite3_stmt *st = db_query(d, Q_MEMBER, ARGS(I(room_id), I(user_id)), e);
 
@@ -102,7 +97,7 @@ apply_member_joined(struct db *d, const struct op *op, struct tb_err *e)
     int64_t         id = op->member_joined.id, stamp = op->member_joined.stamp, since = op->member_joined.joined_at;
     struct standing was;
 
-    if (find_standing(d, room, user, stamp, op->node, &was, e) != TB_OK || !was.is_newer)
+    if (op_standing(d, room, user, stamp, op->node, &was, e) != TB_OK || !was.is_newer)
         return e->code;
     if (was.is_member)      /* joined at two sites: his count of unread goes on */
         return db_run(d, Q_REJOIN, ARGS(I(room), I(user), I(id), I(stamp), I(op->node), I(since)), e);
@@ -118,7 +113,7 @@ apply_member_left(struct db *d, const struct op *op, struct tb_err *e)
     int64_t         room = op->member_left.room_id, user = op->member_left.user_id, stamp = op->member_left.stamp;
     struct standing was;
 
-    if (find_standing(d, room, user, stamp, op->node, &was, e) != TB_OK || !was.is_newer ||
+    if (op_standing(d, room, user, stamp, op->node, &was, e) != TB_OK || !was.is_newer ||
         db_run(d, Q_LEAVE, ARGS(I(room), I(user), I(stamp), I(op->node)), e) != TB_OK ||
         db_run(d, Q_CLOSE_SPAN, ARGS(I(user), I(room), I(op->pos)), e) != TB_OK)
         return e->code;
@@ -133,8 +128,11 @@ apply_message_sent(struct db *d, const struct op *op, uint32_t own_node, struct 
     if (db_run(d, Q_ADD_MESSAGE,
                ARGS(I(id), I(room), I(sender), I(op->at), I(op->message_sent.created_at), I(op->pos), I(op->seq),
                     I(op->node), T(op->message_sent.content)),
-               e) != TB_OK ||
-        db_run(d, Q_COUNT_MESSAGE, ARGS(I(room)), e) != TB_OK ||
+               e) != TB_OK)
+        return e->code;
+    if (sqlite3_changes(d->sql) == 0)       /* it is known: an op that was parked at the centre was made anew here */
+        return TB_OK;
+    if (db_run(d, Q_COUNT_MESSAGE, ARGS(I(room)), e) != TB_OK ||
         db_run(d, Q_COUNT_OWN, ARGS(I(room), I(sender)), e) != TB_OK)
         return e->code;
     return op->node == own_node ? TB_OK : db_run(d, Q_COUNT_EARLY_READS, ARGS(I(room), I(id), I(sender)), e);

@@ -51,6 +51,17 @@ store_follow_identity(struct store_follower *f, struct store_identity *out, stru
     return TB_OK;
 }
 
+enum tb_code
+store_follow_vector(struct store_follower *f, void (*each)(void *ctx, uint32_t node, int64_t seq), void *ctx, struct tb_err *e)
+{
+    if (journal_read_self(&f->db, &f->own, e) != TB_OK)
+        return e->code;
+    sqlite3_stmt *st = db_query(&f->db, Q_VECTOR, ARGS(I(f->own.node)), e);
+    while (db_next(&f->db, st, e))
+        each(ctx, (uint32_t)db_col_int(st, 0), db_col_int(st, 1));
+    return e->code;
+}
+
 /* The position to scan from for own ops after seq: where the last call stopped, or the op's own place. */
 static enum tb_code
 find_start(struct store_follower *f, int64_t after, int64_t *pos, struct tb_err *e)

@@ -13,6 +13,7 @@ struct store_entry {            /* one op as it is stored; text is valid until t
     int      version;
     tb_str   body;              /* compact JSON, byte for byte */
     uint8_t  chain[16];
+    int      parked_kind;       /* of an OP_PARKED that comes from the centre: what it was; else 0 */
 };
 
 struct store_identity {
@@ -35,7 +36,58 @@ enum tb_code store_follow_own(struct store_follower *, int64_t after, size_t max
                               void (*each)(void *ctx, const struct store_entry *), void *ctx, size_t *n,
                               struct tb_err *e) TB_MUST_CHECK;
 
-/* A change, on the writer (as in store.h): own ops up to seq are at the centre since at (ms). Kept in the journal's
+/* How far the ops of each other site have been applied here, by node; each is called inside a short read transaction. */
+enum tb_code store_follow_vector(struct store_follower *, void (*each)(void *ctx, uint32_t node, int64_t seq), void *ctx,
+                                 struct tb_err *e) TB_MUST_CHECK;
+
+/* ---- changes that sync asks for, on the writer (as in store.h) ---- */
+
+/* Ops of other sites, applied like our own and our version vector moved, in one transaction. Those that are known already
+ * are passed over. What sockets hear of is announced, but for receipts older than five minutes; a user of ours whose e-mail
+ * turns out to be another's is parked. Nothing happens unless all is well:
+ * TB_ECONFLICT: a gap, or an op that is not chained to the one before; TB_EINPUT: an op of a newer program. bad_node says
+ * whose. TB_EFULL: the disk. */
+struct store_origin { uint32_t node; char journal_uuid[37]; };
+
+enum { STORE_REMOTE_MAX = 256 };        /* entries at a time, so that local changes never wait for long */
+
+struct store_add_remote {
+    struct store_op            op;
+    const struct store_entry  *entries; /* in: borrowed until on_done; in the order in which they are to be applied */
+    size_t                     n;       /* in: at most STORE_REMOTE_MAX */
+    const struct store_origin *origins; /* in: likewise; whom they are of, each once */
+    size_t                     n_origins;
+    size_t                     n_new;       /* out */
+    uint32_t                   bad_node;    /* out, on failure */
+};
+void store_add_remote(struct store *, struct store_add_remote *);
+
+/* Own ops that the journal has lost (an older copy of it was restored) come back from the centre. From the first call until
+ * one with is_last has gone through or failed, changes by users get TB_EBUSY. TB_ECONFLICT: they do not follow the journal's
+ * end. */
+struct store_restore_own {
+    struct store_op           op;
+    const struct store_entry *entries;      /* in: borrowed until on_done */
+    size_t                    n;            /* in: may be 0 */
+    bool                      is_last;      /* in */
+};
+void store_restore_own(struct store *, struct store_restore_own *);
+
+/* The journal gets its node number, which it keeps. TB_ECONFLICT: it has written under another one already. */
+struct store_set_node {
+    struct store_op op;
+    uint32_t        node;                   /* in */
+    char            centre_uuid[37];        /* in: whose number it is */
+};
+void store_set_node(struct store *, struct store_set_node *);
+
+struct store_set_epoch {
+    struct store_op op;
+    uint32_t        epoch;                  /* in */
+};
+void store_set_epoch(struct store *, struct store_set_epoch *);
+
+/* Own ops up to seq are at the centre since at (ms). Kept in the journal's
  * database, so that a restart resumes there and history can say syncedAt. centre_uuid is recorded the first time. */
 struct store_mark_pushed {
     struct store_op op;

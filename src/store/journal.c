@@ -155,6 +155,22 @@ add_to_rooms(struct journal *j, const struct op *op, struct tb_err *e)
     return TB_OK;
 }
 
+/* The row, at the next position. */
+static enum tb_code
+add_row(struct journal *j, struct op *op, tb_str body, const struct chain *chain, bool is_silent, struct tb_err *e)
+{
+    int64_t room = is_silent ? 0 : op_room(op);
+
+    if (db_run(&j->db, Q_APPEND,
+               ARGS(I(op->node), I(op->seq), I(op->at), I((int64_t)op->kind), I(op->version), int_or_null(room),
+                    int_or_null(op_user(op)), T(body), B(chain->bytes, CHAIN_SIZE)),
+               e) != TB_OK)
+        return e->code;
+    op->pos = j->self.head_pos = sqlite3_last_insert_rowid(j->db.sql);
+    j->self.head_chain = *chain;
+    return is_silent ? TB_OK : add_to_rooms(j, op, e);
+}
+
 enum tb_code
 journal_append(struct journal *j, struct op *op, struct tb_err *e)
 {
@@ -163,13 +179,15 @@ journal_append(struct journal *j, struct op *op, struct tb_err *e)
     op->seq = ++j->self.seq;
     j->self.chain = chain_next(&j->self.chain, op->node, op->seq, op->at, (int)op->kind, op->version,
                                tb_buf_str(&j->body));
-    if (db_run(&j->db, Q_APPEND,
-               ARGS(I(op->node), I(op->seq), I(op->at), I((int64_t)op->kind), I(op->version), int_or_null(op_room(op)),
-                    int_or_null(op_user(op)), T(tb_buf_str(&j->body)), B(j->self.chain.bytes, CHAIN_SIZE)),
-               e) != TB_OK)
+    if (add_row(j, op, tb_buf_str(&j->body), &j->self.chain, false, e) != TB_OK)
         return e->code;
-    op->pos = j->self.head_pos = sqlite3_last_insert_rowid(j->db.sql);
-    if (add_to_rooms(j, op, e) != TB_OK)
+    return op_apply(&j->db, op, j->self.node, e);
+}
+
+enum tb_code
+journal_take(struct journal *j, struct op *op, tb_str body, const struct chain *chain, bool is_silent, struct tb_err *e)
+{
+    if (add_row(j, op, body, chain, is_silent, e) != TB_OK || op->kind == OP_PARKED)
         return e->code;
     return op_apply(&j->db, op, j->self.node, e);
 }
@@ -197,7 +215,7 @@ journal_announce(struct journal *j, const struct op *op, tb_str username, tb_str
         return;
     struct store_event *event = new_event(j);
     event->op = op_copy(op, &j->batch->mem);
-    memcpy(event->tag, j->self.chain.bytes, sizeof event->tag);
+    memcpy(event->tag, j->self.head_chain.bytes, sizeof event->tag);
     event->username = tb_arena_str(&j->batch->mem, username);
     event->email = tb_arena_str(&j->batch->mem, email);
 }

@@ -16,6 +16,7 @@ struct self {                           /* the row of that name: who we are and 
     int64_t      users, rooms, members, messages;   /* ids given */
     int64_t      pushed_seq;
     int64_t      head_pos;              /* newest position */
+    struct chain head_chain;            /* of the op there, whose ever it is; set by the first append */
 };
 
 struct journal {
@@ -25,6 +26,7 @@ struct journal {
     struct tb_buf          body;        /* scratch */
     struct store_batch    *batch;       /* what the transaction under way tells the feed; NULL without one */
     size_t                 events_cap;
+    bool                   is_restoring;    /* own ops come back from the centre: nobody else may append meanwhile */
 };
 
 /* Reads self, or makes a new identity in an empty journal; then checks the last ops against their chain. */
@@ -42,7 +44,12 @@ struct op journal_begin(struct journal *j, enum op_kind kind);
 /* Stores and applies it; op->seq and op->pos are set. Failing, the caller rolls back and restores self. */
 enum tb_code journal_append(struct journal *j, struct op *op, struct tb_err *e) TB_MUST_CHECK;
 
-/* Adds an appended op to the batch for the feed, as a copy. Names: see struct store_event. */
+/* Stores and applies an op that was made elsewhere: body byte for byte, node, seq, at and chain as they are there. op->pos is
+ * set. OP_PARKED has no effect. is_silent: it changes nothing that sockets hear of, so those who follow a room pass it over. */
+enum tb_code journal_take(struct journal *j, struct op *op, tb_str body, const struct chain *chain, bool is_silent,
+                          struct tb_err *e) TB_MUST_CHECK;
+
+/* Adds the op that was appended last to the batch for the feed, as a copy. Names: see struct store_event. */
 void journal_announce(struct journal *j, const struct op *op, tb_str username, tb_str email);
 
 /* Writes self's row; before COMMIT. */

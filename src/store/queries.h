@@ -33,11 +33,17 @@
               " WHERE pos > ?1 ORDER BY pos")                                                                           \
     X(Q_OWN_AFTER, "SELECT pos, node, seq, at, kind, version, body, chain FROM journal"                                \
                    " WHERE pos > ?1 AND node = ?2 ORDER BY pos LIMIT ?3")                                              \
+    X(Q_ORIGIN, "SELECT seq, chain FROM origin WHERE node = ?1")                                                       \
+    X(Q_SET_ORIGIN, "INSERT INTO origin (node, seq, chain, floor_seq, floor_chain) VALUES (?1, ?2, ?3, 0, ?4)"         \
+                    " ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, chain = excluded.chain")                    \
+    X(Q_VECTOR, "SELECT node, seq FROM origin WHERE node <> ?1 ORDER BY node")                                         \
     X(Q_FLOOR, "SELECT floor_seq, floor_chain FROM origin WHERE node = ?1")                                            \
     X(Q_POS_OF_OWN, "SELECT pos FROM journal WHERE node = ?1 AND seq = ?2 AND pos >= ?3 ORDER BY pos LIMIT 1")         \
     /* the centre */                                                                                                   \
     X(Q_ADD_PUSHED, "INSERT OR IGNORE INTO pushed (seq, at) VALUES (?1, ?2)")                                          \
     X(Q_SET_PUSHED, "UPDATE self SET pushed_seq = max(pushed_seq, ?1), centre_uuid = ?2")                              \
+    X(Q_SET_NODE, "UPDATE self SET node = ?1, centre_uuid = ?2")                                                       \
+    X(Q_SET_EPOCH, "UPDATE self SET epoch = ?1")                                                                       \
     X(Q_PUSHED_AT, "SELECT at FROM pushed WHERE seq >= ?1 ORDER BY seq LIMIT 1")                                       \
     /* users; one with hlc 0 has only been heard of */                                                                 \
     X(Q_STUB_USER, "INSERT OR IGNORE INTO user (id, hlc, created_at, email, email_key, email_stamp, email_node,"       \
@@ -59,6 +65,11 @@
                " WHERE email_key = ?1 AND hlc > 0 ORDER BY email_parked, email_stamp, id LIMIT 1")                     \
     X(Q_EMAIL_OWNER, "SELECT id FROM user WHERE email_key = ?1 AND email_parked = 0 AND hlc > 0"                       \
                      " ORDER BY email_stamp, id LIMIT 1")                                                              \
+    /* a user of ours whose e-mail somebody else had before him */                                                     \
+    X(Q_LOST_EMAILS, "SELECT u.id, u.email, u.email_stamp FROM user u WHERE u.email_key = ?1 AND u.email_node = ?2"    \
+                     " AND u.email_parked = 0 AND u.hlc > 0 AND EXISTS (SELECT 1 FROM user o WHERE o.email_key = ?1"   \
+                     " AND o.id <> u.id AND o.email_parked = 0 AND o.hlc > 0"                                          \
+                     " AND (o.email_stamp, o.id) < (u.email_stamp, u.id))")                                            \
     /* rooms and members */                                                                                            \
     X(Q_ADD_ROOM, "INSERT OR IGNORE INTO room (id, hlc, name, is_private, created_by, created_at)"                     \
                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                                  \
@@ -88,7 +99,7 @@
                     " FROM member m JOIN room r ON r.id = m.room_id LEFT JOIN room_count c ON c.room_id = m.room_id"   \
                     " WHERE m.user_id = ?1 AND m.is_member = 1 ORDER BY r.id")                                         \
     /* messages */                                                                                                     \
-    X(Q_ADD_MESSAGE, "INSERT INTO message (id, room_id, sender_id, hlc, created_at, pos, seq, node, content)"          \
+    X(Q_ADD_MESSAGE, "INSERT OR IGNORE INTO message (id, room_id, sender_id, hlc, created_at, pos, seq, node, content)"          \
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                                   \
     X(Q_COUNT_OWN, "UPDATE member SET own = own + 1 WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1")            \
     X(Q_COUNT_EARLY_READS, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND is_member = 1 AND user_id IN"     \

@@ -18,6 +18,7 @@ enum {
     FULL_RETRY_MS = 1000,       /* how often a full disk is looked at again while nothing comes in */
     SPACE_CHECK_MS = 100,       /* how often at most the free space is asked for */
     FULL_RETRY_AFTER_S = 30,    /* what a person is told to wait when the disk is full */
+    RESTORING_RETRY_AFTER_S = 1,
     KEYS_PRUNED_AT_ONCE = 500,
 };
 
@@ -118,6 +119,21 @@ refuse_full(struct store_op *op)
     op->err.retry_after_s = FULL_RETRY_AFTER_S;
 }
 
+/* Changes of sync are what is_restoring waits for. */
+static bool
+is_of_sync(const struct store_op *op)
+{
+    return op->what == WHAT_mark_pushed || op->what == WHAT_add_remote || op->what == WHAT_restore_own ||
+           op->what == WHAT_set_node || op->what == WHAT_set_epoch;
+}
+
+static void
+refuse_restoring(struct store_op *op)
+{
+    tb_fail(&op->err, TB_EBUSY, NULL, "own ops are coming back from the centre");
+    op->err.retry_after_s = RESTORING_RETRY_AFTER_S;
+}
+
 static void
 run_in_savepoint(struct writer *w, struct store_op *op)
 {
@@ -127,6 +143,10 @@ run_in_savepoint(struct writer *w, struct store_op *op)
 
     if (w->facts->is_full && !may_use_reserve(op)) {
         refuse_full(op);
+        return;
+    }
+    if (w->journal.is_restoring && !is_of_sync(op)) {
+        refuse_restoring(op);
         return;
     }
     if (run_sql(w, Q_SAVE, &op->err) != TB_OK)
@@ -160,7 +180,7 @@ commit(struct writer *w, const struct self *before, struct tb_err *e)
 {
     if (!db_in_transaction(&w->journal.db))
         return tb_fail(e, TB_EIO, NULL, "sqlite rolled the batch back by itself");
-    if (w->journal.self.seq != before->seq && journal_save_self(&w->journal, e) != TB_OK)
+    if (w->journal.self.head_pos != before->head_pos && journal_save_self(&w->journal, e) != TB_OK)
         return e->code;
     return run_sql(w, Q_COMMIT, e);
 }
@@ -193,6 +213,7 @@ publish(struct writer *w, int64_t seq_before)
     w->facts->head_pos = s->head_pos;
     w->facts->own_seq = s->seq;
     w->facts->pushed_seq = s->pushed_seq;
+    w->facts->node = s->node;
     w->facts->n_ops += (uint64_t)(s->seq - seq_before);
     w->facts->n_commits++;
     if (s->seq == seq_before)
@@ -236,7 +257,7 @@ post_feed_batch(struct writer *w)
         return;
     }
     b->to = w->journal.self.head_pos;
-    offset_write(b->offset, b->to, w->journal.self.chain.bytes);
+    offset_write(b->offset, b->to, w->journal.self.head_chain.bytes);
     b->msg.run = run_feed_batch;
     pthread_mutex_lock(&w->lock);
     b->on_batch = w->on_batch;

@@ -1,0 +1,348 @@
+/* What sync brings down: the ops of other sites, and our own when an older copy of the journal was restored. They are stored
+ * byte for byte and go through the one op_apply, like those that are made here.
+ *
+ * An e-mail belongs to the lowest (stamp, user id) of those who claim it. Every claim of every site comes by here, so the
+ * site that made the losing one sees it lose and parks it, in the transaction that brought the better claim. */
+#include "requests.h"
+
+#include "apply.h"
+#include "base/log.h"
+#include "hlc.h"
+#include "queries.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+
+enum {
+    RECEIPT_NEWS_MS = 5 * 60 * 1000,    /* older receipts of other sites are stored, and nobody is told */
+    ID_COUNTER_BITS = 41,
+};
+
+#define ID_COUNTER_MASK ((INT64_C(1) << ID_COUNTER_BITS) - 1)
+
+/* ---- origins ---- */
+
+struct origin {                 /* how far one has been applied */
+    uint32_t     node;
+    int64_t      seq;
+    struct chain chain, start;
+    bool         has_moved;
+};
+
+static enum tb_code
+load_origin(struct journal *j, const struct store_origin *from, struct origin *out, struct tb_err *e)
+{
+    sqlite3_stmt *st = db_query(&j->db, Q_ORIGIN, ARGS(I(from->node)), e);
+
+    *out = (struct origin){ .node = from->node, .start = chain_start(tb_str_of(from->journal_uuid)) };
+    out->chain = out->start;
+    if (db_next(&j->db, st, e)) {
+        tb_str chain = db_col_text(st, 1);
+        out->seq = db_col_int(st, 0);
+        if (chain.n == CHAIN_SIZE)
+            memcpy(out->chain.bytes, chain.p, CHAIN_SIZE);
+        db_done(st);
+    }
+    return e->code;
+}
+
+static enum tb_code
+save_origin(struct journal *j, const struct origin *o, struct tb_err *e)
+{
+    return db_run(&j->db, Q_SET_ORIGIN,
+                  ARGS(I(o->node), I(o->seq), B(o->chain.bytes, CHAIN_SIZE), B(o->start.bytes, CHAIN_SIZE)), e);
+}
+
+static struct origin *
+find_origin(struct origin *origins, size_t n, uint32_t node)
+{
+    for (size_t i = 0; i < n; i++)
+        if (origins[i].node == node)
+            return &origins[i];
+    return NULL;
+}
+
+/* ---- one op ---- */
+
+/* Does it follow the op before it? What was parked keeps the chain that it had as what it was. */
+static enum tb_code
+check_link(const struct store_entry *entry, int64_t seq, const struct chain *chain, struct tb_err *e)
+{
+    int          kind = entry->kind == OP_PARKED ? entry->parked_kind : entry->kind;
+    struct chain next = chain_next(chain, entry->node, entry->seq, entry->at, kind, entry->version, entry->body);
+
+    if (entry->seq != seq + 1)
+        return tb_fail(e, TB_ECONFLICT, NULL, "after op %" PRId64 " of node %" PRIu32 " comes %" PRId64, seq, entry->node,
+                       entry->seq);
+    if (sodium_memcmp(&next, entry->chain, CHAIN_SIZE) != 0)
+        return tb_fail(e, TB_ECONFLICT, NULL, "op %" PRId64 " of node %" PRIu32 " does not follow the one before it here",
+                       entry->seq, entry->node);
+    return TB_OK;
+}
+
+static enum tb_code
+read_op(const struct store_entry *entry, int kind, struct tb_arena *mem, struct op *out, struct tb_err *e)
+{
+    if (kind == OP_PARKED)
+        *out = (struct op){ .kind = OP_PARKED, .version = entry->version };
+    else if (op_parse(kind, entry->version, entry->body, mem, out, e) != TB_OK)
+        return tb_wrap(e, "op %" PRId64 " of node %" PRIu32, entry->seq, entry->node);
+    out->node = entry->node, out->seq = entry->seq, out->at = entry->at;
+    return TB_OK;
+}
+
+/* A clock that is far ahead does not pull ours along. */
+static void
+follow_clock(struct journal *j, const struct store_entry *entry)
+{
+    bool doubtful = false;
+
+    j->self.hlc = hlc_merge(j->self.hlc, entry->at, tb_wall_ms(j->clock), &doubtful);
+    if (doubtful)
+        log_warn("clock.remote_ahead", "node=%" PRIu32 " seq=%" PRId64 " ahead_ms=%" PRId64, entry->node, entry->seq,
+                 hlc_ms(entry->at) - tb_wall_ms(j->clock));
+}
+
+/* Whether sockets have no use for it: a membership that changes nothing here, an old receipt. */
+static enum tb_code
+judge_silent(struct journal *j, const struct op *op, bool *is_silent, struct tb_err *e)
+{
+    struct standing was = { 0 };
+
+    *is_silent = false;
+    if (op->kind == OP_MEMBER_JOINED) {
+        TB_TRY(op_standing(&j->db, op->member_joined.room_id, op->member_joined.user_id, op->member_joined.stamp, op->node,
+                           &was, e));
+        *is_silent = !was.is_newer || was.is_member;
+    } else if (op->kind == OP_MEMBER_LEFT) {
+        TB_TRY(op_standing(&j->db, op->member_left.room_id, op->member_left.user_id, op->member_left.stamp, op->node, &was,
+                           e));
+        *is_silent = !was.is_newer || !was.is_member;
+    } else if (op->kind == OP_DELIVERED || op->kind == OP_READ) {
+        *is_silent = op->receipts.at + RECEIPT_NEWS_MS < tb_wall_ms(j->clock);
+    }
+    return e->code;
+}
+
+static bool
+is_for_sockets(const struct op *op)
+{
+    return op->kind == OP_MESSAGE_SENT || op->kind == OP_MEMBER_JOINED || op->kind == OP_MEMBER_LEFT ||
+           op->kind == OP_DELIVERED || op->kind == OP_READ;
+}
+
+/* With the names of the one who sent or joined, as far as his own op has come. */
+static enum tb_code
+announce(struct journal *j, const struct op *op, struct tb_err *e)
+{
+    if (op->kind != OP_MESSAGE_SENT && op->kind != OP_MEMBER_JOINED) {
+        journal_announce(j, op, TB_STR_NULL, TB_STR_NULL);
+        return TB_OK;
+    }
+    sqlite3_stmt *st = db_query(&j->db, Q_SENDER, ARGS(I(op_user(op))), e);
+    if (db_next(&j->db, st, e)) {
+        journal_announce(j, op, db_col_text(st, 0), op->kind == OP_MESSAGE_SENT ? db_col_text(st, 1) : TB_STR_NULL);
+        db_done(st);
+    } else if (e->code == TB_OK) {
+        journal_announce(j, op, TB_STR_NULL, TB_STR_NULL);
+    }
+    return e->code;
+}
+
+static enum tb_code
+take(struct journal *j, const struct store_entry *entry, struct op *op, bool is_silent, struct tb_err *e)
+{
+    struct chain chain;
+
+    memcpy(chain.bytes, entry->chain, CHAIN_SIZE);
+    if (journal_take(j, op, entry->body, &chain, is_silent, e) != TB_OK)
+        return e->code;
+    return is_silent || !is_for_sockets(op) ? TB_OK : announce(j, op, e);
+}
+
+/* ---- e-mails ---- */
+
+enum { LOSERS_MAX = 16 };       /* users of this site with one e-mail; there is seldom more than one */
+
+struct loser {
+    int64_t user_id, stamp;
+    tb_str  email;
+};
+
+static enum tb_code
+park(struct journal *j, const struct loser *loser, struct tb_err *e)
+{
+    struct op op = journal_begin(j, OP_EMAIL_PARKED);
+
+    op.email_parked.user_id = loser->user_id;
+    op.email_parked.email = loser->email;
+    op.email_parked.stamp = hlc_stamp(op.at, loser->stamp);
+    log_warn("sync.email_parked", "user=%" PRId64, loser->user_id);
+    return journal_append(j, &op, e);
+}
+
+/* Those of our users who claim that e-mail and are not the first to do so lose it. */
+static enum tb_code
+judge_email(struct journal *j, tb_str email, struct tb_err *e)
+{
+    struct tb_arena mem = { 0 };
+    struct loser    losers[LOSERS_MAX];
+    size_t          n = 0;
+    sqlite3_stmt   *st = db_query(&j->db, Q_LOST_EMAILS, ARGS(T(op_email_key(email, &mem)), I(j->self.node)), e);
+
+    while (db_next(&j->db, st, e)) {
+        losers[n++] = (struct loser){ .user_id = db_col_int(st, 0), .email = tb_arena_str(&mem, db_col_text(st, 1)),
+                                      .stamp = db_col_int(st, 2) };
+        if (n == LOSERS_MAX) {
+            db_done(st);
+            break;
+        }
+    }
+    for (size_t i = 0; i < n && e->code == TB_OK; i++)
+        TB_TRY(park(j, &losers[i], e));
+    tb_arena_fini(&mem);
+    return e->code;
+}
+
+static enum tb_code
+judge_emails(struct journal *j, const struct op *op, struct tb_err *e)
+{
+    if (op->kind == OP_USER_REGISTERED)
+        return judge_email(j, op->user_registered.email, e);
+    if (op->kind == OP_PROFILE_CHANGED && op->profile_changed.email.p != NULL)
+        return judge_email(j, op->profile_changed.email, e);
+    return TB_OK;
+}
+
+/* ---- ops of other sites ---- */
+
+static enum tb_code
+add_one(struct journal *j, struct origin *o, const struct store_entry *entry, struct tb_err *e)
+{
+    struct tb_arena mem = { 0 };
+    struct op       op;
+    bool            is_silent;
+
+    follow_clock(j, entry);
+    if (check_link(entry, o->seq, &o->chain, e) == TB_OK && read_op(entry, entry->kind, &mem, &op, e) == TB_OK &&
+        judge_silent(j, &op, &is_silent, e) == TB_OK && take(j, entry, &op, is_silent, e) == TB_OK)
+        TB_TRY(judge_emails(j, &op, e));
+    tb_arena_fini(&mem);
+    o->seq = entry->seq;
+    memcpy(o->chain.bytes, entry->chain, CHAIN_SIZE);
+    o->has_moved = true;
+    return e->code;
+}
+
+enum tb_code
+run_add_remote(struct journal *j, const struct store_settings *limits, struct store_add_remote *r)
+{
+    struct tb_err *e = &r->op.err;
+    struct origin *origins = TB_ARENA_ARRAY(&r->op.mem, struct origin, r->n_origins);
+
+    (void)limits;
+    for (size_t i = 0; i < r->n_origins; i++)
+        if (load_origin(j, &r->origins[i], &origins[i], e) != TB_OK)
+            return e->code;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct store_entry *entry = &r->entries[i];
+        struct origin            *o = find_origin(origins, r->n_origins, entry->node);
+        r->bad_node = entry->node;
+        if (o == NULL || entry->node == j->self.node)
+            return tb_fail(e, TB_EINTERNAL, NULL, "op %" PRId64 " of node %" PRIu32 " is none of another site", entry->seq,
+                           entry->node);
+        if (entry->seq <= o->seq)
+            continue;
+        if (add_one(j, o, entry, e) != TB_OK)
+            return e->code;
+        r->n_new++;
+    }
+    for (size_t i = 0; i < r->n_origins; i++)
+        if (origins[i].has_moved && save_origin(j, &origins[i], e) != TB_OK)
+            return e->code;
+    return TB_OK;
+}
+
+/* ---- our own, back again ---- */
+
+static void
+keep_counter(const struct journal *j, int64_t *counter, int64_t id)
+{
+    if (id >> ID_COUNTER_BITS == j->self.node && (id & ID_COUNTER_MASK) > *counter)
+        *counter = id & ID_COUNTER_MASK;
+}
+
+/* No id is given twice. */
+static void
+keep_counters(struct journal *j, const struct op *op)
+{
+    if (op->kind == OP_USER_REGISTERED)
+        keep_counter(j, &j->self.users, op->user_registered.id);
+    else if (op->kind == OP_ROOM_CREATED)
+        keep_counter(j, &j->self.rooms, op->room_created.id);
+    else if (op->kind == OP_MEMBER_JOINED)
+        keep_counter(j, &j->self.members, op->member_joined.id);
+    else if (op->kind == OP_MESSAGE_SENT)
+        keep_counter(j, &j->self.messages, op->message_sent.id);
+}
+
+/* What the centre parked has its effect here, where it was made. */
+static enum tb_code
+restore_one(struct journal *j, const struct store_entry *entry, struct tb_err *e)
+{
+    struct tb_arena mem = { 0 };
+    struct op       op;
+    int             kind = entry->kind == OP_PARKED ? entry->parked_kind : entry->kind;
+
+    if (entry->node != j->self.node)
+        return tb_fail(e, TB_EINTERNAL, NULL, "op %" PRId64 " of node %" PRIu32 " is not ours", entry->seq, entry->node);
+    if (check_link(entry, j->self.seq, &j->self.chain, e) == TB_OK && read_op(entry, kind, &mem, &op, e) == TB_OK) {
+        TB_TRY(take(j, entry, &op, false, e));
+        if (j->self.hlc < entry->at)
+            j->self.hlc = entry->at;    /* ours was there already, however far ahead */
+        j->self.seq = entry->seq;
+        memcpy(j->self.chain.bytes, entry->chain, CHAIN_SIZE);
+        keep_counters(j, &op);
+    }
+    tb_arena_fini(&mem);
+    return e->code;
+}
+
+enum tb_code
+run_restore_own(struct journal *j, const struct store_settings *limits, struct store_restore_own *r)
+{
+    (void)limits;
+    j->is_restoring = true;
+    for (size_t i = 0; i < r->n && r->op.err.code == TB_OK; i++)
+        TB_TRY(restore_one(j, &r->entries[i], &r->op.err));
+    if (r->is_last || r->op.err.code != TB_OK)
+        j->is_restoring = false;
+    return r->op.err.code;
+}
+
+/* ---- who we are ---- */
+
+enum tb_code
+run_set_node(struct journal *j, const struct store_settings *limits, struct store_set_node *r)
+{
+    struct tb_err *e = &r->op.err;
+
+    (void)limits;
+    if (j->self.seq != 0 && r->node != j->self.node)
+        return tb_fail(e, TB_ECONFLICT, NULL, "the journal has written %" PRId64 " ops as node %" PRIu32, j->self.seq,
+                       j->self.node);
+    if (db_run(&j->db, Q_SET_NODE, ARGS(I(r->node), T(tb_str_of(r->centre_uuid))), e) != TB_OK)
+        return e->code;
+    j->self.node = r->node;
+    memcpy(j->self.centre_uuid, r->centre_uuid, sizeof j->self.centre_uuid);
+    return TB_OK;
+}
+
+enum tb_code
+run_set_epoch(struct journal *j, const struct store_settings *limits, struct store_set_epoch *r)
+{
+    (void)limits;
+    if (db_run(&j->db, Q_SET_EPOCH, ARGS(I(r->epoch)), &r->op.err) == TB_OK)
+        j->self.epoch = r->epoch;
+    return r->op.err.code;
+}

@@ -82,12 +82,14 @@ class Program {
     }
   }
 
-  // One request. `sent` settles when the kernel has it: the server reads it before what is sent later on another
-  // connection that is open already. `answer` is { status, headers, text }.
+  // One request. `answer` is { status, headers, text }. `arrived()` settles when the server has taken it. That the
+  // kernel has it is not enough: a turn of the loop reads what lies there on several connections, the latest first. But it
+  // reads all of it, so what is sent after the answer to a second request comes after both.
   hold(method, path, { body, headers = {} } = {}) {
     const rq = http.request(`${this.url}${path}`, { method, agent: this.agent, headers: body === undefined ? headers
       : { 'content-type': 'text/plain;charset=UTF-8', 'content-length': Buffer.byteLength(body), ...headers } });
     const sent = new Promise((done) => rq.once('finish', done));
+    const arrived = async () => { await sent; await this.request('GET', '/'); };
     const answer = within(WAIT_MS, new Promise((done, fail) => {
       rq.once('error', fail);
       rq.once('response', (rs) => {
@@ -98,7 +100,7 @@ class Program {
     }), `${method} ${path}`);
     answer.catch(() => {});
     rq.end(body);
-    return { sent, answer, abort: () => rq.destroy() };
+    return { arrived, answer, abort: () => rq.destroy() };
   }
 
   request(method, path, options) { return this.hold(method, path, options).answer; }

@@ -1,8 +1,8 @@
-/* The MySQL sync_target, on calls that Oracle's libmysqlclient and MariaDB's connector share: the only file that includes
- * mysql.h. What always holds: settings of the session are set, never assumed; results of a batch are read after all of it
- * has been sent; after a failure the connection is not used again, since nobody can say what state its transaction is in. */
+/* The MySQL sync_target, over a mysql_link. What always holds: results of a batch are read after all of it has been sent;
+ * after a failure the connection is not used again, since nobody can say what state its transaction is in. */
 #include "target.h"
 
+#include "mysql_link.h"
 #include "sql.h"
 
 #include "base/clock.h"
@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <mysql.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +27,6 @@
  * ids, of which each becomes a row. A guess too high reads the same ops twice, one too low makes batches smaller. */
 #define TEXT_PER_BODY_BYTE 4
 
-/* An idle session ends by itself after this long: the engine looks every few seconds, so one that is silent is dead. */
-#define IDLE_SESSION_S 60
-
 #define SCHEMA_LOCK_WAIT_S 5        /* another site is migrating: come back later rather than hang */
 
 extern const struct tb_migration sync_migrations[];
@@ -41,12 +37,11 @@ struct mysql_target {
     struct sync_url            url;
     struct sync_mysql_settings settings;
     /* sync thread only */
-    MYSQL            *sql;          /* NULL: not connected */
-    size_t            max_packet;   /* the server's max_allowed_packet */
-    struct sql_batch *batches[2];   /* one on its way, one being filled */
-    int               filling;      /* which */
-    size_t            n_expected;   /* results of the one on its way */
-    struct tb_buf     scratch;
+    struct mysql_link  link;
+    struct sql_batch  *batches[2];  /* one on its way, one being filled */
+    int                filling;     /* which */
+    size_t             n_expected;  /* results of the one on its way */
+    struct tb_buf      scratch;
     /* any thread */
     pthread_mutex_t fd_lock;        /* so that interrupt never meets a descriptor that has been closed and given away */
     int             fd;             /* -1: none */
@@ -58,150 +53,7 @@ self(struct sync_target *t)
     return TB_CONTAINER(t, struct mysql_target, target);
 }
 
-static enum tb_code
-fail(struct mysql_target *m, const char *what, struct tb_err *e)
-{
-    return tb_fail(e, TB_EIO, NULL, "%s: mysql %u: %s", what, mysql_errno(m->sql), mysql_error(m->sql));
-}
-
-/* ---- statements ---- */
-
-static enum tb_code
-send_text(struct mysql_target *m, const char *what, tb_str text, struct tb_err *e)
-{
-    if (text.n + 1 > m->max_packet)     /* the server would cut the connection without a word */
-        return tb_fail(e, TB_EIO, NULL, "%s: %zu bytes of SQL, but the centre takes max_allowed_packet=%zu", what, text.n,
-                       m->max_packet);
-    if (mysql_send_query(m->sql, text.p, text.n) != 0)
-        return fail(m, what, e);
-    return TB_OK;
-}
-
-struct results {                /* of one text with several statements */
-    size_t   n;
-    uint64_t second_rows;       /* rows that the second statement found or changed */
-};
-
-static enum tb_code
-read_results(struct mysql_target *m, const char *what, struct results *out, struct tb_err *e)
-{
-    int more = mysql_read_query_result(m->sql) ? 1 : 0;
-
-    for (*out = (struct results){ 0 }; more == 0; more = mysql_next_result(m->sql)) {
-        MYSQL_RES *rows = mysql_store_result(m->sql);
-        if (rows == NULL && mysql_errno(m->sql) != 0)
-            return fail(m, what, e);
-        if (out->n++ == 1)
-            out->second_rows = mysql_affected_rows(m->sql);
-        mysql_free_result(rows);
-    }
-    return more > 0 ? fail(m, what, e) : TB_OK;     /* -1: that was the last */
-}
-
-static enum tb_code
-run(struct mysql_target *m, const char *what, tb_str text, struct tb_err *e)
-{
-    struct results ignored;
-
-    if (send_text(m, what, text, e) != TB_OK)
-        return e->code;
-    return read_results(m, what, &ignored, e);
-}
-
-static enum tb_code
-run_text(struct mysql_target *m, const char *what, const char *sql, struct tb_err *e)
-{
-    return run(m, what, tb_str_of(sql), e);
-}
-
-/* One row of n columns, borrowed until the caller frees *rows; TB_ENOTFOUND when there is none. NULLs are refused: nothing
- * that is asked for here may be one. */
-static enum tb_code
-ask(struct mysql_target *m, const char *what, const char *sql, unsigned n, MYSQL_RES **rows, tb_str *columns,
-    struct tb_err *e)
-{
-    if (mysql_real_query(m->sql, sql, strlen(sql)) != 0)
-        return fail(m, what, e);
-    *rows = mysql_store_result(m->sql);
-    if (*rows == NULL)
-        return fail(m, what, e);
-    MYSQL_ROW row = mysql_num_fields(*rows) == n ? mysql_fetch_row(*rows) : NULL;
-    for (unsigned i = 0; row != NULL && i < n; i++) {
-        columns[i] = (tb_str){ .p = row[i], .n = mysql_fetch_lengths(*rows)[i] };
-        if (row[i] == NULL)
-            row = NULL;
-    }
-    if (row == NULL) {
-        mysql_free_result(*rows);
-        return tb_fail(e, TB_ENOTFOUND, NULL, "%s: no answer", what);
-    }
-    return TB_OK;
-}
-
-static enum tb_code
-ask_int(struct mysql_target *m, const char *what, const char *sql, int64_t *out, struct tb_err *e)
-{
-    MYSQL_RES *rows = NULL;
-    tb_str     text = TB_STR_NULL;
-    uint64_t   v;
-
-    if (ask(m, what, sql, 1, &rows, &text, e) != TB_OK)
-        return e->code;
-    bool is_number = tb_str_to_uint(text, INT64_MAX, &v);
-    mysql_free_result(rows);
-    if (!is_number)
-        return tb_fail(e, TB_EIO, NULL, "%s: the answer is no number", what);
-    *out = (int64_t)v;
-    return TB_OK;
-}
-
 /* ---- connecting ---- */
-
-static unsigned
-seconds(int ms)
-{
-    return ms <= 1000 ? 1 : (unsigned)(ms + 999) / 1000;
-}
-
-/* The two libraries have no option for this in common; MariaDB's takes ENFORCE for a wish, hence the look at the cipher in
- * connect_to. */
-static void
-ask_for_tls(struct mysql_target *m)
-{
-    enum sync_ssl_mode mode = m->url.ssl_mode;
-
-    if (m->url.ssl_ca != NULL)
-        mysql_options(m->sql, MYSQL_OPT_SSL_CA, m->url.ssl_ca);
-#ifdef MARIADB_BASE_VERSION
-    my_bool wanted = mode != SYNC_SSL_DISABLED, verified = mode >= SYNC_SSL_VERIFY_CA;
-    mysql_options(m->sql, MYSQL_OPT_SSL_ENFORCE, &wanted);
-    mysql_options(m->sql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verified);     /* chain and name: it has no mode in between */
-#else
-    static const unsigned modes[SYNC_SSL_MODE_COUNT] = {
-        [SYNC_SSL_DISABLED] = SSL_MODE_DISABLED,   [SYNC_SSL_PREFERRED] = SSL_MODE_PREFERRED,
-        [SYNC_SSL_REQUIRED] = SSL_MODE_REQUIRED,   [SYNC_SSL_VERIFY_CA] = SSL_MODE_VERIFY_CA,
-        [SYNC_SSL_VERIFY_IDENTITY] = SSL_MODE_VERIFY_IDENTITY,
-    };
-    mysql_options(m->sql, MYSQL_OPT_SSL_MODE, &modes[mode]);
-#endif
-}
-
-static void
-set_options(struct mysql_target *m)
-{
-    unsigned      connect_s = seconds(m->settings.connect_timeout_ms), io_s = seconds(m->settings.io_timeout_ms);
-    unsigned      tcp = MYSQL_PROTOCOL_TCP, no = 0;
-    unsigned long max_packet = 1UL << 30;   /* ours is not the limit: the server's is asked for */
-
-    mysql_options(m->sql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
-    mysql_options(m->sql, MYSQL_OPT_READ_TIMEOUT, &io_s);
-    mysql_options(m->sql, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
-    mysql_options(m->sql, MYSQL_OPT_PROTOCOL, &tcp);    /* "localhost" is a host, not a socket file */
-    mysql_options(m->sql, MYSQL_OPT_LOCAL_INFILE, &no);
-    mysql_options(m->sql, MYSQL_OPT_MAX_ALLOWED_PACKET, &max_packet);
-    mysql_options(m->sql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    ask_for_tls(m);
-}
 
 static void
 set_fd(struct mysql_target *m, int fd)
@@ -211,56 +63,20 @@ set_fd(struct mysql_target *m, int fd)
     pthread_mutex_unlock(&m->fd_lock);
 }
 
-/* Locks are waited for shorter than answers are, so that a transaction we have given up ends by itself too. */
-static enum tb_code
-settle_session(struct mysql_target *m, struct tb_err *e)
-{
-    unsigned lock_s = seconds(m->settings.io_timeout_ms / 2);
-
-    tb_buf_clear(&m->scratch);
-    tb_buf_printf(&m->scratch,
-                  "SET SESSION sql_mode='STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
-                  "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';"
-                  "SET SESSION time_zone='+00:00';"
-                  "SET NAMES utf8mb4 COLLATE utf8mb4_bin;"
-                  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-                  "SET SESSION autocommit=1,sql_select_limit=18446744073709551615,"
-                  "innodb_lock_wait_timeout=%u,lock_wait_timeout=%u,wait_timeout=%u",
-                  lock_s, lock_s, (unsigned)IDLE_SESSION_S);
-    return run(m, "session", tb_buf_str(&m->scratch), e);
-}
-
-/* A character of four bytes goes round once: proof that nothing between us takes utf8mb4 for something smaller. */
-static enum tb_code
-check_charset(struct mysql_target *m, struct tb_err *e)
-{
-    static const tb_str island = { .p = "\xF0\x9F\x8F\x9D", .n = 4 };
-    MYSQL_RES          *rows = NULL;
-    tb_str              back = TB_STR_NULL;
-
-    if (ask(m, "charset", "SELECT _utf8mb4 X'F09F8F9D'", 1, &rows, &back, e) != TB_OK)
-        return e->code;
-    bool is_same = tb_str_eq(back, island);
-    mysql_free_result(rows);
-    if (!is_same)
-        return tb_fail(e, TB_EIO, NULL, "charset: a character of four bytes came back changed");
-    return TB_OK;
-}
-
 /* Tables user, room and message and views User, Room and Message must be different names. */
 static enum tb_code
 check_server(struct mysql_target *m, struct tb_err *e)
 {
     int64_t folds_names = 0, max_packet = 0;
 
-    if (ask_int(m, "names", "SELECT @@lower_case_table_names", &folds_names, e) != TB_OK ||
-        ask_int(m, "packet", "SELECT @@max_allowed_packet", &max_packet, e) != TB_OK)
+    if (link_ask_int(&m->link, "names", "SELECT @@lower_case_table_names", &folds_names, e) != TB_OK ||
+        link_ask_int(&m->link, "packet", "SELECT @@max_allowed_packet", &max_packet, e) != TB_OK)
         return e->code;
     if (folds_names != 0)
         return tb_fail(e, TB_EIO, NULL,
                        "the server folds the case of table names: make it anew with lower_case_table_names=0");
-    m->max_packet = (size_t)max_packet;
-    m->target.max_body_bytes = m->max_packet / PACKET_SHARE;
+    m->link.max_packet = (size_t)max_packet;
+    m->target.max_body_bytes = m->link.max_packet / PACKET_SHARE;
     if (m->target.max_body_bytes > MAX_TEXT_BYTES)
         m->target.max_body_bytes = MAX_TEXT_BYTES;
     m->target.max_body_bytes /= TEXT_PER_BODY_BYTE;
@@ -272,21 +88,10 @@ connect_to(struct sync_target *t, struct tb_err *e)
 {
     struct mysql_target *m = self(t);
 
-    assert(m->sql == NULL);
-    m->max_packet = SIZE_MAX;
-    m->sql = mysql_init(NULL);
-    if (m->sql == NULL)
-        abort();    /* out of memory */
-    set_options(m);
-    if (mysql_real_connect(m->sql, m->url.host, m->url.user, m->url.password, m->url.database, m->url.port, NULL,
-                           CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS) == NULL)
-        return fail(m, "connect", e);
-    if (m->url.ssl_mode >= SYNC_SSL_REQUIRED && mysql_get_ssl_cipher(m->sql) == NULL)
-        return tb_fail(e, TB_EIO, NULL, "connect: ssl-mode asks for TLS, but the server has none");
-    set_fd(m, (int)m->sql->net.fd);
-    if (settle_session(m, e) != TB_OK || check_charset(m, e) != TB_OK)
+    if (link_open(&m->link, &m->url, m->settings.connect_timeout_ms, m->settings.io_timeout_ms, e) != TB_OK)
         return e->code;
-    return check_server(m, e);
+    set_fd(m, (int)m->link.sql->net.fd);
+    return link_settle(&m->link, e) == TB_OK ? check_server(m, e) : e->code;
 }
 
 static void
@@ -294,12 +99,10 @@ drop(struct sync_target *t)
 {
     struct mysql_target *m = self(t);
 
-    if (m->sql == NULL)
+    if (m->link.sql == NULL)
         return;
     set_fd(m, -1);
-    mysql_close(m->sql);
-    m->sql = NULL;
-    mysql_thread_end();     /* the next mysql_init starts the library on this thread again, if there is one */
+    link_close(&m->link);
 }
 
 static void
@@ -318,8 +121,8 @@ check(struct sync_target *t, struct tb_err *e)
 {
     struct mysql_target *m = self(t);
 
-    if (mysql_ping(m->sql) != 0)
-        return fail(m, "ping", e);
+    if (mysql_ping(m->link.sql) != 0)
+        return link_fail(&m->link, "ping", e);
     return TB_OK;
 }
 
@@ -331,22 +134,23 @@ read_version(struct mysql_target *m, int64_t *out, struct tb_err *e)
     int64_t exists = 0;
 
     *out = 0;
-    if (ask_int(m, "schema", "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE()"
+    if (link_ask_int(&m->link, "schema", "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE()"
                 " AND table_name=_utf8mb4 X'736368656d615f76657273696f6e'", &exists, e) != TB_OK)
         return e->code;
-    return exists == 0 ? TB_OK : ask_int(m, "schema", "SELECT COALESCE(MAX(`version`),0) FROM `schema_version`", out, e);
+    return exists == 0 ? TB_OK
+                       : link_ask_int(&m->link, "schema", "SELECT COALESCE(MAX(`version`),0) FROM `schema_version`", out, e);
 }
 
 static enum tb_code
 step_to(struct mysql_target *m, const struct tb_migration *step, struct tb_err *e)
 {
-    if (run_text(m, step->name, step->sql, e) != TB_OK)
+    if (link_run(&m->link, step->name, tb_str_of(step->sql), e) != TB_OK)
         return e->code;
     tb_buf_clear(&m->scratch);
     tb_buf_printf(&m->scratch, "INSERT INTO `schema_version` (`version`,`name`,`applied_at`) VALUES (%d,", step->number);
     sql_add_text(&m->scratch, tb_str_of(step->name));
     tb_buf_printf(&m->scratch, "," SQL_TIME("%" PRId64) ")", tb_wall_ms(m->settings.clock));
-    if (run(m, step->name, tb_buf_str(&m->scratch), e) != TB_OK)
+    if (link_run(&m->link, step->name, tb_buf_str(&m->scratch), e) != TB_OK)
         return e->code;
     log_info("sync.migrated", "to=%s", step->name);
     return TB_OK;
@@ -385,13 +189,13 @@ migrate(struct sync_target *t, struct tb_err *e)
     if (version >= newest)
         return TB_OK;
     snprintf(lock, sizeof lock, "SELECT COALESCE(GET_LOCK(" SCHEMA_LOCK ",%d),0)", SCHEMA_LOCK_WAIT_S);
-    if (ask_int(m, "schema lock", lock, &got, e) != TB_OK)
+    if (link_ask_int(&m->link, "schema lock", lock, &got, e) != TB_OK)
         return e->code;
     if (got != 1)
         return tb_fail(e, TB_EIO, NULL, "schema lock: another site holds it");
     if (step_up(m, e) != TB_OK)
         return e->code;             /* the lock goes with the connection */
-    return ask_int(m, "schema lock", "SELECT COALESCE(RELEASE_LOCK(" SCHEMA_LOCK "),0)", &got, e);
+    return link_ask_int(&m->link, "schema lock", "SELECT COALESCE(RELEASE_LOCK(" SCHEMA_LOCK "),0)", &got, e);
 }
 
 /* ---- enrolment ---- */
@@ -447,12 +251,12 @@ enrol(struct sync_target *t, const struct store_identity *me, struct sync_place 
     uint64_t             epoch = 0, last_seq = 0;
 
     write_claims(m, me);
-    if (run(m, "enrol", tb_buf_str(&m->scratch), e) != TB_OK)
+    if (link_run(&m->link, "enrol", tb_buf_str(&m->scratch), e) != TB_OK)
         return e->code;
     snprintf(sql, sizeof sql,
              "SELECT c.`uuid`,s.`uuid`,s.`epoch`,s.`last_seq`,s.`chain` FROM `site` s, `centre` c WHERE s.`id`=%" PRIu32
              " AND c.`id`=1", me->node);
-    if (ask(m, "enrol", sql, 5, &rows, column, e) != TB_OK)
+    if (link_ask(&m->link, "enrol", sql, 5, &rows, column, e) != TB_OK)
         return e->code;
     bool is_sound = tb_str_to_uint(column[2], UINT32_MAX, &epoch) && tb_str_to_uint(column[3], INT64_MAX, &last_seq) &&
                     column[4].n == sizeof out->chain;
@@ -473,7 +277,7 @@ begin(struct sync_target *t, const struct store_identity *me, int64_t last_seq)
 {
     struct mysql_target *m = self(t);
     struct sql_fence     fence = { .node = me->node, .epoch = me->epoch, .last_seq = last_seq };
-    size_t               max_bytes = m->max_packet / PACKET_SHARE;
+    size_t               max_bytes = m->link.max_packet / PACKET_SHARE;
 
     copy_uuid(fence.journal_uuid, tb_str_of(me->journal_uuid));
     sql_batch_begin(m->batches[m->filling], &fence, max_bytes < MAX_TEXT_BYTES ? max_bytes : MAX_TEXT_BYTES);
@@ -499,7 +303,7 @@ send_batch(struct sync_target *t, int64_t now_ms, struct tb_err *e)
     struct sql_batch    *b = m->batches[m->filling];
 
     m->filling = 1 - m->filling;
-    if (send_text(m, "send", sql_batch_text(b, now_ms, &m->n_expected), e) != TB_OK)
+    if (link_send(&m->link, "send", sql_batch_text(b, now_ms, &m->n_expected), e) != TB_OK)
         return wrap(b, e);
     return TB_OK;
 }
@@ -510,9 +314,9 @@ static enum tb_code
 finish(struct sync_target *t, struct tb_err *e)
 {
     struct mysql_target *m = self(t);
-    struct results       results;
+    struct link_results  results;
 
-    if (read_results(m, "answer", &results, e) != TB_OK)
+    if (link_read_results(&m->link, "answer", &results, e) != TB_OK)
         return wrap(m->batches[1 - m->filling], e);
     if (results.n != m->n_expected || results.second_rows != 1)
         return tb_fail(e, TB_EIO, NULL, "push: %zu results of %zu, %" PRIu64 " sites fenced", results.n, m->n_expected,
@@ -527,7 +331,7 @@ free_target(struct sync_target *t)
 {
     struct mysql_target *m = self(t);
 
-    assert(m->sql == NULL);
+    assert(m->link.sql == NULL);
     sync_url_fini(&m->url);
     sql_batch_free(&m->batches[0]);
     sql_batch_free(&m->batches[1]);

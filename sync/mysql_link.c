@@ -1,0 +1,211 @@
+/* Bodies of mysql_link.h. */
+#include "mysql_link.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* An idle session ends by itself after this long: whoever holds one looks every few seconds, so one that is silent is dead. */
+#define IDLE_SESSION_S 60
+
+enum tb_code
+link_fail(struct mysql_link *l, const char *what, struct tb_err *e)
+{
+    return tb_fail(e, TB_EIO, NULL, "%s: mysql %u: %s", what, mysql_errno(l->sql), mysql_error(l->sql));
+}
+
+/* ---- statements ---- */
+
+enum tb_code
+link_send(struct mysql_link *l, const char *what, tb_str text, struct tb_err *e)
+{
+    if (text.n + 1 > l->max_packet)     /* the server would cut the connection without a word */
+        return tb_fail(e, TB_EIO, NULL, "%s: %zu bytes of SQL, but the server takes max_allowed_packet=%zu", what,
+                       text.n, l->max_packet);
+    if (mysql_send_query(l->sql, text.p, text.n) != 0)
+        return link_fail(l, what, e);
+    return TB_OK;
+}
+
+enum tb_code
+link_read_results(struct mysql_link *l, const char *what, struct link_results *out, struct tb_err *e)
+{
+    int more = mysql_read_query_result(l->sql) ? 1 : 0;
+
+    for (*out = (struct link_results){ 0 }; more == 0; more = mysql_next_result(l->sql)) {
+        MYSQL_RES *rows = mysql_store_result(l->sql);
+        if (rows == NULL && mysql_errno(l->sql) != 0)
+            return link_fail(l, what, e);
+        if (out->n++ == 1)
+            out->second_rows = mysql_affected_rows(l->sql);
+        mysql_free_result(rows);
+    }
+    return more > 0 ? link_fail(l, what, e) : TB_OK;     /* -1: that was the last */
+}
+
+enum tb_code
+link_run(struct mysql_link *l, const char *what, tb_str text, struct tb_err *e)
+{
+    struct link_results ignored;
+
+    if (link_send(l, what, text, e) != TB_OK)
+        return e->code;
+    return link_read_results(l, what, &ignored, e);
+}
+
+enum tb_code
+link_ask(struct mysql_link *l, const char *what, const char *sql, unsigned n, MYSQL_RES **rows, tb_str *columns,
+         struct tb_err *e)
+{
+    if (mysql_real_query(l->sql, sql, strlen(sql)) != 0)
+        return link_fail(l, what, e);
+    *rows = mysql_store_result(l->sql);
+    if (*rows == NULL)
+        return link_fail(l, what, e);
+    MYSQL_ROW row = mysql_num_fields(*rows) == n ? mysql_fetch_row(*rows) : NULL;
+    for (unsigned i = 0; row != NULL && i < n; i++) {
+        columns[i] = (tb_str){ .p = row[i], .n = mysql_fetch_lengths(*rows)[i] };
+        if (row[i] == NULL)
+            row = NULL;
+    }
+    if (row == NULL) {
+        mysql_free_result(*rows);
+        return tb_fail(e, TB_ENOTFOUND, NULL, "%s: no answer", what);
+    }
+    return TB_OK;
+}
+
+enum tb_code
+link_ask_int(struct mysql_link *l, const char *what, const char *sql, int64_t *out, struct tb_err *e)
+{
+    MYSQL_RES *rows = NULL;
+    tb_str     text = TB_STR_NULL;
+    uint64_t   v;
+
+    if (link_ask(l, what, sql, 1, &rows, &text, e) != TB_OK)
+        return e->code;
+    bool is_number = tb_str_to_uint(text, INT64_MAX, &v);
+    mysql_free_result(rows);
+    if (!is_number)
+        return tb_fail(e, TB_EIO, NULL, "%s: the answer is no number", what);
+    *out = (int64_t)v;
+    return TB_OK;
+}
+
+/* ---- connecting ---- */
+
+static unsigned
+seconds(int ms)
+{
+    return ms <= 1000 ? 1 : (unsigned)(ms + 999) / 1000;
+}
+
+/* The two libraries have no option for this in common; MariaDB's takes ENFORCE for a wish, hence the look at the cipher in
+ * link_open. */
+static void
+ask_for_tls(struct mysql_link *l, const struct sync_url *url)
+{
+    enum sync_ssl_mode mode = url->ssl_mode;
+
+    if (url->ssl_ca != NULL)
+        mysql_options(l->sql, MYSQL_OPT_SSL_CA, url->ssl_ca);
+#ifdef MARIADB_BASE_VERSION
+    my_bool wanted = mode != SYNC_SSL_DISABLED, verified = mode >= SYNC_SSL_VERIFY_CA;
+    mysql_options(l->sql, MYSQL_OPT_SSL_ENFORCE, &wanted);
+    mysql_options(l->sql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verified);     /* chain and name: it has no mode in between */
+#else
+    static const unsigned modes[SYNC_SSL_MODE_COUNT] = {
+        [SYNC_SSL_DISABLED] = SSL_MODE_DISABLED,   [SYNC_SSL_PREFERRED] = SSL_MODE_PREFERRED,
+        [SYNC_SSL_REQUIRED] = SSL_MODE_REQUIRED,   [SYNC_SSL_VERIFY_CA] = SSL_MODE_VERIFY_CA,
+        [SYNC_SSL_VERIFY_IDENTITY] = SSL_MODE_VERIFY_IDENTITY,
+    };
+    mysql_options(l->sql, MYSQL_OPT_SSL_MODE, &modes[mode]);
+#endif
+}
+
+static void
+set_options(struct mysql_link *l, const struct sync_url *url, int connect_timeout_ms)
+{
+    unsigned      connect_s = seconds(connect_timeout_ms), io_s = seconds(l->io_timeout_ms);
+    unsigned      tcp = MYSQL_PROTOCOL_TCP, no = 0;
+    unsigned long max_packet = 1UL << 30;   /* ours is not the limit: the server's is asked for */
+
+    mysql_options(l->sql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+    mysql_options(l->sql, MYSQL_OPT_READ_TIMEOUT, &io_s);
+    mysql_options(l->sql, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
+    mysql_options(l->sql, MYSQL_OPT_PROTOCOL, &tcp);    /* "localhost" is a host, not a socket file */
+    mysql_options(l->sql, MYSQL_OPT_LOCAL_INFILE, &no);
+    mysql_options(l->sql, MYSQL_OPT_MAX_ALLOWED_PACKET, &max_packet);
+    mysql_options(l->sql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    ask_for_tls(l, url);
+}
+
+enum tb_code
+link_open(struct mysql_link *l, const struct sync_url *url, int connect_timeout_ms, int io_timeout_ms, struct tb_err *e)
+{
+    assert(l->sql == NULL);
+    *l = (struct mysql_link){ .sql = mysql_init(NULL), .max_packet = SIZE_MAX, .io_timeout_ms = io_timeout_ms };
+    if (l->sql == NULL)
+        abort(); /* out of memory */
+    set_options(l, url, connect_timeout_ms);
+    if (mysql_real_connect(l->sql, url->host, url->user, url->password, url->database, url->port, NULL,
+                           CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS) == NULL)
+        return link_fail(l, "connect", e);
+    if (url->ssl_mode >= SYNC_SSL_REQUIRED && mysql_get_ssl_cipher(l->sql) == NULL)
+        return tb_fail(e, TB_EIO, NULL, "connect: ssl-mode asks for TLS, but the server has none");
+    return TB_OK;
+}
+
+/* Locks are waited for shorter than answers are, so that a transaction we have given up ends by itself too. */
+static enum tb_code
+set_session(struct mysql_link *l, struct tb_err *e)
+{
+    unsigned      lock_s = seconds(l->io_timeout_ms / 2);
+    struct tb_buf sql = TB_BUF_INIT;
+
+    tb_buf_printf(&sql,
+                  "SET SESSION sql_mode='STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+                  "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';"
+                  "SET SESSION time_zone='+00:00';"
+                  "SET NAMES utf8mb4 COLLATE utf8mb4_bin;"
+                  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+                  "SET SESSION autocommit=1,sql_select_limit=18446744073709551615,"
+                  "innodb_lock_wait_timeout=%u,lock_wait_timeout=%u,wait_timeout=%u",
+                  lock_s, lock_s, (unsigned)IDLE_SESSION_S);
+    enum tb_code code = link_run(l, "session", tb_buf_str(&sql), e);
+    tb_buf_fini(&sql);
+    return code;
+}
+
+/* A character of four bytes goes round once: proof that nothing between us takes utf8mb4 for something smaller. */
+static enum tb_code
+check_charset(struct mysql_link *l, struct tb_err *e)
+{
+    static const tb_str island = { .p = "\xF0\x9F\x8F\x9D", .n = 4 };
+    MYSQL_RES          *rows = NULL;
+    tb_str              back = TB_STR_NULL;
+
+    if (link_ask(l, "charset", "SELECT _utf8mb4 X'F09F8F9D'", 1, &rows, &back, e) != TB_OK)
+        return e->code;
+    bool is_same = tb_str_eq(back, island);
+    mysql_free_result(rows);
+    if (!is_same)
+        return tb_fail(e, TB_EIO, NULL, "charset: a character of four bytes came back changed");
+    return TB_OK;
+}
+
+enum tb_code
+link_settle(struct mysql_link *l, struct tb_err *e)
+{
+    return set_session(l, e) == TB_OK ? check_charset(l, e) : e->code;
+}
+
+void
+link_close(struct mysql_link *l)
+{
+    if (l->sql == NULL)
+        return;
+    mysql_close(l->sql);
+    l->sql = NULL;
+    mysql_thread_end(); /* the next mysql_init starts the library on this thread again, if there is one */
+}

@@ -1,0 +1,45 @@
+#pragma once
+/* One connection to MySQL or MariaDB with its session settled, on calls that Oracle's libmysqlclient and MariaDB's connector
+ * share. For sync/ only: what includes this header, and nothing else, includes mysql.h.
+ * Threads: a link belongs to the thread that opened it. After a failure it is closed and not used again, since nobody can say
+ * what state its transaction is in. */
+#include "tombolo/err.h"
+#include "url.h"
+
+#include <mysql.h>
+
+struct mysql_link {
+    MYSQL *sql;        /* NULL: not open */
+    size_t max_packet; /* longest text that the server takes; SIZE_MAX until the owner has asked */
+    int io_timeout_ms;
+};
+
+/* Reaches the server. Failing, it still has to be closed. Time-outs are rounded up to seconds, as the library counts. */
+enum tb_code link_open(struct mysql_link *l, const struct sync_url *url, int connect_timeout_ms, int io_timeout_ms,
+                       struct tb_err *e) TB_MUST_CHECK;
+
+/* Settings of the session are set, never assumed: strict sql_mode, UTC, utf8mb4, READ COMMITTED, short waits for locks. */
+enum tb_code link_settle(struct mysql_link *l, struct tb_err *e) TB_MUST_CHECK;
+
+void link_close(struct mysql_link *l); /* whatever state it is in; may be closed already */
+
+/* What the library says about the call that has just failed. */
+enum tb_code link_fail(struct mysql_link *l, const char *what, struct tb_err *e);
+
+struct link_results { /* of one text with several statements */
+    size_t n;
+    uint64_t second_rows; /* rows that the second statement found or changed */
+};
+
+/* A text with one or more statements, and its answers: all of it is sent before the first answer is read. */
+enum tb_code link_send(struct mysql_link *l, const char *what, tb_str text, struct tb_err *e) TB_MUST_CHECK;
+enum tb_code link_read_results(struct mysql_link *l, const char *what, struct link_results *out,
+                               struct tb_err *e) TB_MUST_CHECK;
+enum tb_code link_run(struct mysql_link *l, const char *what, tb_str text, struct tb_err *e) TB_MUST_CHECK;
+
+/* One row of n columns, borrowed until the caller frees *rows; TB_ENOTFOUND when there is none. NULLs are refused: nothing
+ * that is asked for in this way may be one. */
+enum tb_code link_ask(struct mysql_link *l, const char *what, const char *sql, unsigned n, MYSQL_RES **rows,
+                      tb_str *columns, struct tb_err *e) TB_MUST_CHECK;
+enum tb_code link_ask_int(struct mysql_link *l, const char *what, const char *sql, int64_t *out,
+                          struct tb_err *e) TB_MUST_CHECK;

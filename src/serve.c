@@ -67,7 +67,8 @@ sync_settings(const struct server *s, const struct tb_config *c, struct sync_tar
 {
     return (struct sync_settings){
         .store = s->store, .clock = s->clock, .url = c->sync.url, .batch = (size_t)c->sync.batch,
-        .connect_timeout_ms = (int)c->sync.connect_timeout_ms, .io_timeout_ms = (int)c->sync.io_timeout_ms, .target = target,
+        .connect_timeout_ms = (int)c->sync.connect_timeout_ms, .io_timeout_ms = (int)c->sync.io_timeout_ms,
+        .dir = c->server.data, .target = target,
     };
 }
 

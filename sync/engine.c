@@ -12,6 +12,8 @@
  *       '------------------------------------------------------------)---------------+--'
  *                                                                    '--> diverged, for good
  *
+ * Paused, it goes to resting from wherever it is, between two steps, and stays there.
+ *
  * What always holds: a local read has ended before the network is waited for (so the WAL can be checkpointed); the centre
  * is never told of an op that is not durable here; after any failure the link is dropped and the centre is asked where it
  * stands, so an answer that was lost between COMMIT and us costs nothing; where the centre stands, not what we remember,
@@ -61,6 +63,7 @@ struct sync_engine {
     bool                        is_linked;      /* connect has been called and drop has not */
     bool                        is_woken;       /* there may be ops that we have not read */
     bool                        is_closing;     /* no new request to the store */
+    bool                        is_paused;      /* somebody's wish: no step but to resting */
     int64_t                     try_at_ms;      /* monotonic; in resting: when to connect, in level: when to check */
     unsigned                    n_failures;     /* in a row */
     char                        told[sizeof((struct tb_err *)0)->why];      /* the last failure that was logged */
@@ -128,6 +131,13 @@ rest_ms(struct sync_engine *s)
     return most - (int64_t)(next_chance(s) % (uint64_t)(most / 2 + 1));
 }
 
+static void
+pass_on(const struct sync_engine *s, const struct tb_err *e)
+{
+    if (s->with.on_failure != NULL)
+        s->with.on_failure(s->with.failure_ctx, e);
+}
+
 /* The same failure again and again is told once: a centre may be away for a month. */
 static void
 tell(struct sync_engine *s, const struct tb_err *e, int64_t rest)
@@ -135,6 +145,7 @@ tell(struct sync_engine *s, const struct tb_err *e, int64_t rest)
     enum log_level level = strcmp(s->told, e->why) == 0 ? LOG_DEBUG : LOG_WARN;
 
     s->is_told_up = false;
+    pass_on(s, e);
     if (log_wants(level))
         log_write(level, "sync.failed", "while=%s retry_in_ms=%" PRId64 " why=\"%s\"", state_names[s->state], rest, e->why);
     memcpy(s->told, e->why, sizeof s->told);
@@ -155,6 +166,7 @@ static void
 diverge(struct sync_engine *s, const struct tb_err *e)
 {
     drop(s);
+    pass_on(s, e);
     log_error("sync.diverged", "why=\"%s\"", e->why);     /* before others can see the state: they look here for why */
     move(s, SYNC_DIVERGED);
 }
@@ -509,9 +521,22 @@ wait_ms(const struct sync_engine *s)
     return -1;
 }
 
+/* A batch is one step, so none is on its way. */
+static int
+hold(struct sync_engine *s)
+{
+    if (s->state != SYNC_RESTING) {
+        drop(s);
+        move(s, SYNC_RESTING);
+    }
+    return -1;
+}
+
 int
 sync_engine_step(struct sync_engine *s)
 {
+    if (s->is_paused && s->state != SYNC_DIVERGED)
+        return hold(s);
     switch (s->state) {
     case SYNC_RESTING:
         if (now_ms(s) >= s->try_at_ms)
@@ -543,6 +568,18 @@ void
 sync_engine_wake(struct sync_engine *s)
 {
     s->is_woken = true;
+}
+
+void
+sync_engine_pause(struct sync_engine *s, bool is_paused)
+{
+    if (s->is_paused == is_paused)
+        return;
+    log_info(is_paused ? "sync.paused" : "sync.resumed", "at=%" PRId64, s->pushed_seq);
+    s->is_paused = is_paused;
+    s->is_told_up = false;
+    s->n_failures = 0;
+    s->try_at_ms = now_ms(s);
 }
 
 void

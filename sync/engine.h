@@ -33,6 +33,8 @@ struct sync_engine_settings {
     struct sync_facts     *facts;
     size_t                 batch;       /* ops in one batch, at least 1 */
     uint64_t               seed;        /* of the chance in resting; not 0 */
+    void                 (*on_failure)(void *ctx, const struct tb_err *why);    /* hears each one; NULL: nobody does */
+    void                  *failure_ctx;
 };
 
 struct sync_engine;
@@ -45,6 +47,10 @@ void                sync_engine_free(struct sync_engine **s);   /* drops the lin
 int sync_engine_step(struct sync_engine *s);
 
 void            sync_engine_wake(struct sync_engine *s);            /* there are new ops */
+
+/* Let go of the link at the next step and rest until told otherwise; then begin again at once. What has diverged stays so. */
+void            sync_engine_pause(struct sync_engine *s, bool is_paused);
+
 void            sync_engine_stop(struct sync_engine *s);            /* no step follows; the store is asked nothing new */
 bool            sync_engine_awaits_store(const struct sync_engine *s);  /* an answer is due at the inbox: do not free yet */
 enum sync_state sync_engine_state(const struct sync_engine *s);

@@ -9,6 +9,7 @@
 #include "store/follow.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -21,6 +22,7 @@ struct sync {
     /* fixed before the thread starts */
     struct store          *store;
     const struct tb_clock *clock;
+    char                  *dir;         /* where it is kept that sync is paused; NULL: nowhere */
     struct sync_target    *target;      /* NULL: off */
     struct sync_engine    *engine;      /* its insides: the sync thread's */
     struct tb_thread       thread;
@@ -31,8 +33,11 @@ struct sync {
     /* any thread */
     struct tb_mailbox *inbox;
     struct tb_msg      wake_msg, stop_msg;
-    _Atomic bool       is_wake_posted;
+    _Atomic bool       is_wake_posted, is_paused;
     struct sync_facts  facts;
+    pthread_mutex_t    lock;            /* of what follows, and of the file that keeps the pause */
+    int64_t            failed_at;       /* wall clock, ms */
+    char               why[SYNC_WHY_SIZE];
 };
 
 static void
@@ -42,7 +47,15 @@ run_wake(struct tb_msg *msg)
 
     assert(tb_thread_is(TB_SYNC));
     s->is_wake_posted = false;      /* first: a commit from here on posts anew */
+    sync_engine_pause(s->engine, s->is_paused);
     sync_engine_wake(s->engine);
+}
+
+static void
+post_wake(struct sync *s)
+{
+    if (!atomic_exchange(&s->is_wake_posted, true))
+        tb_mailbox_post_always(s->inbox, &s->wake_msg);
 }
 
 /* On the writer, after a commit. */
@@ -53,8 +66,19 @@ wake(void *ctx)
     int64_t      level = 0;
 
     atomic_compare_exchange_strong(&s->facts.behind_since_ms, &level, tb_wall_ms(s->clock));
-    if (!atomic_exchange(&s->is_wake_posted, true))
-        tb_mailbox_post_always(s->inbox, &s->wake_msg);
+    post_wake(s);
+}
+
+/* On the sync thread. */
+static void
+keep_failure(void *ctx, const struct tb_err *why)
+{
+    struct sync *s = ctx;
+
+    pthread_mutex_lock(&s->lock);
+    s->failed_at = tb_wall_ms(s->clock);
+    memcpy(s->why, why->why, sizeof s->why);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void
@@ -117,7 +141,9 @@ start(struct sync *s, size_t batch)
     s->ended_msg.run = run_nothing;
     s->engine = sync_engine_new(&(struct sync_engine_settings){
         .store = s->store, .clock = s->clock, .target = s->target, .inbox = s->inbox, .facts = &s->facts, .batch = batch,
-        .seed = make_seed() });
+        .seed = make_seed(), .on_failure = keep_failure, .failure_ctx = s });
+    s->is_paused = s->dir != NULL && sync_is_paused_in(s->dir);
+    sync_engine_pause(s->engine, s->is_paused);
     struct store_status now;
     store_status(s->store, &now);
     s->facts.pushed_seq = now.pushed_seq;
@@ -140,6 +166,8 @@ sync_open(struct sync **out, const struct sync_settings *settings, struct tb_err
     s->store = settings->store;
     s->clock = settings->clock;
     s->target = target;
+    s->dir = settings->dir != NULL ? tb_str_to_c(tb_str_of(settings->dir)) : NULL;
+    pthread_mutex_init(&s->lock, NULL);
     if (target != NULL)
         start(s, settings->batch);
     *out = s;
@@ -174,6 +202,8 @@ sync_close(struct sync **sp)
     assert(tb_thread_is(TB_MAIN));
     if (s->target != NULL)
         stop(s);
+    pthread_mutex_destroy(&s->lock);
+    tb_free(s->dir);
     tb_free(s);
     *sp = NULL;
 }
@@ -205,4 +235,34 @@ sync_status(const struct sync *s, struct sync_status *out)
     out->lag_ops = store.own_seq > pushed_seq ? store.own_seq - pushed_seq : 0;
     int64_t age_ms = since_ms != 0 ? tb_wall_ms(s->clock) - since_ms : 0;
     out->lag_ms = out->lag_ops > 0 && age_ms > 0 ? age_ms : 0;
+    out->pushed_seq = pushed_seq;
+    out->is_paused = s->is_paused;
+}
+
+void
+sync_last_failure(struct sync *s, char why[SYNC_WHY_SIZE], int64_t *at)
+{
+    pthread_mutex_lock(&s->lock);
+    *at = s->failed_at;
+    memcpy(why, s->why, sizeof s->why);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The file first: what was promised must outlive a crash. Two who wish at once do so one after the other. */
+enum tb_code
+sync_pause(struct sync *s, bool is_paused, struct tb_err *e)
+{
+    enum tb_code code = TB_OK;
+
+    if (s->target == NULL)
+        return tb_fail(e, TB_EINPUT, NULL, "sync is off: sync.url names no centre");
+    pthread_mutex_lock(&s->lock);
+    if (s->dir != NULL)
+        code = sync_pause_in(s->dir, is_paused, e);
+    if (code == TB_OK)
+        s->is_paused = is_paused;
+    pthread_mutex_unlock(&s->lock);
+    if (code == TB_OK)
+        post_wake(s);
+    return code;
 }

@@ -1,7 +1,7 @@
 #pragma once
 /* The sync thread: takes what the journal has to the centre, and tells how far it is (DESIGN section 6). Nothing that
  * happens to the centre or to the way there is seen by anyone else than in sync_status.
- * Threads: open and close on main, sync_status on any. */
+ * Threads: open and close on main, the others on any. */
 #include "base/clock.h"
 #include "store/store.h"
 #include "tombolo/err.h"
@@ -16,6 +16,7 @@ struct sync_settings {
     size_t                 batch;               /* ops that go together, at least 1 */
     int                    connect_timeout_ms;
     int                    io_timeout_ms;       /* for one answer of the centre */
+    const char            *dir;                 /* the data folder, where it is kept that sync is paused; NULL: it is not kept */
     struct sync_target    *target;              /* a centre of another kind instead of url, or NULL; becomes sync's */
 };
 
@@ -35,10 +36,25 @@ enum sync_link {
 
 const char *sync_link_name(enum sync_link link);    /* off, up, down, diverged */
 
+enum { SYNC_WHY_SIZE = sizeof((struct tb_err *)0)->why };
+
 struct sync_status {
     enum sync_link state;
     int64_t        lag_ops;         /* own ops that are not known to be at the centre */
     int64_t        lag_ms;          /* about the age of the oldest of them; 0: there is none */
     int64_t        last_synced_at;  /* ms; 0: not since start */
+    int64_t        pushed_seq;      /* newest own op that is known to be at the centre */
+    bool           is_paused;       /* by sync_pause; the state is SYNC_DOWN then */
 };
 void sync_status(const struct sync *s, struct sync_status *out);
+
+/* What went wrong last, for the one who runs the server, and when (ms); "" and 0: nothing since start. Any thread. */
+void sync_last_failure(struct sync *s, char why[SYNC_WHY_SIZE], int64_t *at);
+
+/* Rest until told otherwise, also after a restart: the thread ends the batch under way, lets go of the link and stays away.
+ * TB_EIO: it cannot be kept in the data folder, and nothing has changed. TB_EINPUT: there is no centre. Any thread. */
+enum tb_code sync_pause(struct sync *s, bool is_paused, struct tb_err *e) TB_MUST_CHECK;
+
+/* The same wish for a server that does not run: what its data folder says. */
+bool         sync_is_paused_in(const char *dir);
+enum tb_code sync_pause_in(const char *dir, bool is_paused, struct tb_err *e) TB_MUST_CHECK;

@@ -320,6 +320,71 @@ a_full_disk_delays_the_mark_and_not_the_push(void **state)
     fakes_end();
 }
 
+static const enum sync_state pausable[] = {
+    SYNC_RESTING, SYNC_CONNECTING, SYNC_MIGRATING, SYNC_ENROLLING, SYNC_PUSHING, SYNC_LEVEL,
+};
+
+static void
+paused_it_lets_go_of_the_link_wherever_it_is_and_rests_for_any_time(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof pausable / sizeof *pausable; i++) {
+        fakes_begin(25);
+        fakes_until(pausable[i]);
+        sync_engine_pause(fakes.engine, true);
+        unsigned n_pushes = fakes.n_pushes;
+        assert_int_equal(-1, sync_engine_step(fakes.engine));
+        assert_int_equal(SYNC_RESTING, sync_engine_state(fakes.engine));
+        assert_false(fakes.is_linked);
+        assert_false(fakes.facts.is_up);
+        fakes_append(5);
+        fakes.now_ms += 1000000;
+        assert_int_equal(-1, sync_engine_step(fakes.engine));
+        assert_int_equal(n_pushes, fakes.n_pushes);
+        sync_engine_pause(fakes.engine, false);
+        fakes_until(SYNC_LEVEL);            /* at once: no rest comes before it */
+        assert_int_equal(30, fakes.place.last_seq);
+        assert_int_equal(0, fakes.n_failures);
+        fakes_end();
+    }
+}
+
+static void
+paused_and_resumed_a_diverged_one_stays_diverged(void **state)
+{
+    (void)state;
+    fakes_begin(5);
+    fakes.place.epoch = 2;
+    fakes_until(SYNC_DIVERGED);
+    sync_engine_pause(fakes.engine, true);
+    assert_int_equal(-1, sync_engine_step(fakes.engine));
+    sync_engine_pause(fakes.engine, false);
+    assert_int_equal(-1, sync_engine_step(fakes.engine));
+    assert_int_equal(SYNC_DIVERGED, sync_engine_state(fakes.engine));
+    assert_true(fakes.facts.is_diverged);
+    fakes_end();
+}
+
+static void
+every_failure_is_passed_on_also_the_same_again_and_what_made_it_diverge(void **state)
+{
+    (void)state;
+    fakes_begin(5);
+    fakes.refuses_push = true;
+    for (unsigned i = 1; i <= 3; i++) {
+        fakes_until(SYNC_PUSHING);
+        fakes_until(SYNC_RESTING);
+        assert_int_equal(i, fakes.n_failures);
+        assert_non_null(strstr(fakes.failure.why, "push"));
+        fakes.now_ms += SYNC_MAX_REST_MS;
+    }
+    fakes.place.epoch = 2;
+    fakes_until(SYNC_DIVERGED);
+    assert_int_equal(4, fakes.n_failures);
+    assert_non_null(strstr(fakes.failure.why, "epoch 2"));
+    fakes_end();
+}
+
 int
 main(void)
 {
@@ -339,6 +404,9 @@ main(void)
         cmocka_unit_test(the_age_of_a_backlog_is_known_before_the_centre_is_reached),
         cmocka_unit_test(the_journal_is_told_of_one_place_at_a_time_and_of_the_newest_in_the_end),
         cmocka_unit_test(a_full_disk_delays_the_mark_and_not_the_push),
+        cmocka_unit_test(paused_it_lets_go_of_the_link_wherever_it_is_and_rests_for_any_time),
+        cmocka_unit_test(paused_and_resumed_a_diverged_one_stays_diverged),
+        cmocka_unit_test(every_failure_is_passed_on_also_the_same_again_and_what_made_it_diverge),
     };
     return tap_run(tests);
 }

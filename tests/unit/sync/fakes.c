@@ -215,6 +215,15 @@ static const struct sync_target_ops ops = {
 
 /* ---- the engine ---- */
 
+static void
+hear_failure(void *ctx, const struct tb_err *why)
+{
+    struct fakes *f = ctx;
+
+    f->n_failures++;
+    f->failure = *why;
+}
+
 void
 fakes_begin(int64_t n_ops)
 {
@@ -226,7 +235,8 @@ fakes_begin(int64_t n_ops)
     };
     fakes.inbox = tb_mailbox_new(4, NULL, NULL);
     fakes.engine = sync_engine_new(&(struct sync_engine_settings){
-        .clock = &fakes.clock, .target = &fakes.target, .inbox = fakes.inbox, .facts = &fakes.facts, .batch = 10, .seed = 99 });
+        .clock = &fakes.clock, .target = &fakes.target, .inbox = fakes.inbox, .facts = &fakes.facts, .batch = 10, .seed = 99,
+        .on_failure = hear_failure, .failure_ctx = &fakes });
 }
 
 void

@@ -29,6 +29,8 @@ struct fakes {
     uint8_t            sent_chain[16];
     size_t             n_read_ahead;        /* ops that were read while a batch was on its way */
     /* the engine */
+    unsigned            n_failures;         /* that were passed on */
+    struct tb_err       failure;            /* the last of them */
     struct sync_facts   facts;
     struct tb_clock     clock;
     struct tb_mailbox  *inbox;

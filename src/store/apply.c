@@ -130,7 +130,7 @@ apply_message_sent(struct db *d, const struct op *op, uint32_t own_node, struct 
                     I(op->node), T(op->message_sent.content)),
                e) != TB_OK)
         return e->code;
-    if (sqlite3_changes(d->sql) == 0)       /* it is known: an op that was parked at the centre was made anew here */
+    if (sqlite3_changes(d->sql) == 0)       /* it is known: an op may be repeated, and counts once */
         return TB_OK;
     if (db_run(d, Q_COUNT_MESSAGE, ARGS(I(room)), e) != TB_OK ||
         db_run(d, Q_COUNT_OWN, ARGS(I(room), I(sender)), e) != TB_OK)

@@ -107,6 +107,23 @@ next_event(struct page *p)
     return &r->events[r->n];
 }
 
+/* An op that was repeated for the centre's sake tells nobody of the message again. */
+static bool
+is_repeated(struct page *p, const struct op *op, int64_t pos)
+{
+    struct tb_err *e = &p->r->op.err;
+    bool           is_other = false;
+
+    if (op->kind != OP_MESSAGE_SENT)
+        return false;
+    sqlite3_stmt *st = db_query(p->db, Q_MESSAGE_FACTS, ARGS(I(op->message_sent.id)), e);
+    if (db_next(p->db, st, e)) {
+        is_other = db_col_int(st, 2) != pos;
+        db_done(st);
+    }
+    return is_other;
+}
+
 /* A message of another whose delivery to the user is not known. */
 static bool
 is_unproved(struct page *p, const struct op *op)
@@ -142,6 +159,8 @@ take_event(struct page *p, sqlite3_stmt *st)
     event = next_event(p);
     if (op_parse((int)db_col_int(st, 4), (int)db_col_int(st, 5), db_col_text(st, 6), &r->op.mem, &event->op, &r->op.err) !=
         TB_OK)
+        return r->op.err.code;
+    if (is_repeated(p, &event->op, db_col_int(st, 0)))
         return r->op.err.code;
     if (r->unproved_upto != 0 && !is_unproved(p, &event->op))
         return r->op.err.code;

@@ -498,6 +498,31 @@ run_mark_pushed(struct journal *j, const struct store_settings *limits, struct s
     return TB_OK;
 }
 
+/* The clock of the first op stays: it is the order of a message in its room and the stamp of what a user or a room began
+ * with. Nothing is announced: whoever hears of such ops has heard of the first. */
+static enum tb_code
+run_repeat_op(struct journal *j, const struct store_settings *limits, struct store_repeat_op *r)
+{
+    struct tb_err *e = &r->op.err;
+    struct op      op;
+
+    (void)limits;
+    sqlite3_stmt *st = db_query(&j->db, Q_OWN_OP, ARGS(I(j->self.node), I(r->seq)), e);
+    if (!db_next(&j->db, st, e))
+        return e->code != TB_OK ? e->code : tb_fail(e, TB_ENOTFOUND, NULL, "own op %" PRId64 " is not in the journal",
+                                                    r->seq);
+    int64_t at = db_col_int(st, 0);
+    TB_TRY(op_parse((int)db_col_int(st, 1), (int)db_col_int(st, 2), db_col_text(st, 3), &r->op.mem, &op, e));
+    db_done(st);
+    if (e->code != TB_OK)
+        return e->code;
+    op.node = j->self.node;
+    op.at = at;
+    if (journal_append(j, &op, e) == TB_OK)
+        r->new_seq = op.seq;
+    return e->code;
+}
+
 enum tb_code
 change_run(struct journal *j, const struct store_settings *limits, struct store_op *op)
 {

@@ -96,5 +96,15 @@ struct store_mark_pushed {
 };
 void store_mark_pushed(struct store *, struct store_mark_pushed *);
 
+/* A change, on the writer: makes a new own op with the content of own op seq, for a centre that has refused that one. What it
+ * stands for, its time included, stays the same, so that its effect, there already, is no other at home than elsewhere.
+ * TB_ENOTFOUND: the journal has no such op, or not any more. */
+struct store_repeat_op {
+    struct store_op op;
+    int64_t         seq;                    /* in */
+    int64_t         new_seq;                /* out */
+};
+void store_repeat_op(struct store *, struct store_repeat_op *);
+
 /* wake(ctx) is called on the writer after each commit that added ops; it must not block. One listener; set before use. */
 void store_on_commit(struct store *, void (*wake)(void *ctx), void *ctx);

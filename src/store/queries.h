@@ -39,6 +39,8 @@
     X(Q_VECTOR, "SELECT node, seq FROM origin WHERE node <> ?1 ORDER BY node")                                         \
     X(Q_FLOOR, "SELECT floor_seq, floor_chain FROM origin WHERE node = ?1")                                            \
     X(Q_POS_OF_OWN, "SELECT pos FROM journal WHERE node = ?1 AND seq = ?2 AND pos >= ?3 ORDER BY pos LIMIT 1")         \
+    X(Q_OWN_OP, "SELECT at, kind, version, body FROM journal WHERE node = ?1 AND seq = ?2 AND pos >= ?2"               \
+                " ORDER BY pos LIMIT 1")                                                                                \
     /* the centre */                                                                                                   \
     X(Q_ADD_PUSHED, "INSERT OR IGNORE INTO pushed (seq, at) VALUES (?1, ?2)")                                          \
     X(Q_SET_PUSHED, "UPDATE self SET pushed_seq = max(pushed_seq, ?1), centre_uuid = ?2")                              \
@@ -99,8 +101,8 @@
                     " FROM member m JOIN room r ON r.id = m.room_id LEFT JOIN room_count c ON c.room_id = m.room_id"   \
                     " WHERE m.user_id = ?1 AND m.is_member = 1 ORDER BY r.id")                                         \
     /* messages */                                                                                                     \
-    X(Q_ADD_MESSAGE, "INSERT OR IGNORE INTO message (id, room_id, sender_id, hlc, created_at, pos, seq, node, content)"          \
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                                   \
+    X(Q_ADD_MESSAGE, "INSERT INTO message (id, room_id, sender_id, hlc, created_at, pos, seq, node, content)"          \
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING")                       \
     X(Q_COUNT_OWN, "UPDATE member SET own = own + 1 WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1")            \
     X(Q_COUNT_EARLY_READS, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND is_member = 1 AND user_id IN"     \
                            " (SELECT user_id FROM receipt WHERE message_id = ?2 AND read_at IS NOT NULL"               \

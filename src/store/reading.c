@@ -58,6 +58,20 @@ read_page(struct db *d, const struct self *own, struct store_list_messages *r)
     return offset_of_head(d, own, r->offset, &head, e);
 }
 
+/* Has the message become known at that position? Otherwise its op was repeated for the centre's sake. */
+static bool
+is_first_op(struct db *d, int64_t message_id, int64_t pos, struct tb_err *e)
+{
+    sqlite3_stmt *st = db_query(d, Q_MESSAGE_FACTS, ARGS(I(message_id)), e);
+    bool          is_first = false;
+
+    if (db_next(d, st, e)) {
+        is_first = db_col_int(st, 2) == pos;
+        db_done(st);
+    }
+    return is_first;
+}
+
 /* One entry of the room's journal: a message becomes an item, whatever it is the offset moves to it. */
 static enum tb_code
 take_since(struct db *d, const struct self *own, sqlite3_stmt *st, struct store_list_messages *r)
@@ -68,6 +82,7 @@ take_since(struct db *d, const struct self *own, sqlite3_stmt *st, struct store_
 
     if (db_col_int(st, 1) == OP_MESSAGE_SENT &&
         op_parse(OP_MESSAGE_SENT, (int)db_col_int(st, 2), db_col_text(st, 3), &mem, &op, e) == TB_OK &&
+        is_first_op(d, op.message_sent.id, db_col_int(st, 0), e) &&
         message_read(d, own, op.message_sent.id, &r->op.mem, &r->items[r->n], e) == TB_OK)
         r->n++;
     if (e->code == TB_ENOTFOUND)

@@ -9,19 +9,23 @@
 #include <stdatomic.h>
 
 enum sync_state {
-    SYNC_RESTING, SYNC_CONNECTING, SYNC_MIGRATING, SYNC_ENROLLING, SYNC_PUSHING, SYNC_LEVEL, SYNC_DIVERGED,
+    SYNC_RESTING, SYNC_CONNECTING, SYNC_MIGRATING, SYNC_ENROLLING, SYNC_NUMBERING, SYNC_RESTORING, SYNC_PUSHING,
+    SYNC_PULLING, SYNC_LEVEL, SYNC_DIVERGED,
     SYNC_STATE_COUNT
 };
 
 enum {
     SYNC_FIRST_REST_MS = 250, SYNC_MAX_REST_MS = 3000,  /* doubling in between; of each a half is left to chance */
-    SYNC_CHECK_MS = 2000,   /* how often an idle link is looked at: what is said of it is seldom older */
+    SYNC_PULL_BUSY_MS = 250,    /* between looks at the others while there is something */
+    SYNC_PULL_QUIET_MS = 1000,  /* and while there is not: an idle link is looked at so often, too */
 };
 
 struct sync_facts {                     /* written by the engine, read by any thread */
     _Atomic bool    is_up, is_diverged;
     _Atomic int64_t pushed_seq;         /* our newest op that is known to be at the centre */
     _Atomic int64_t behind_since_ms;    /* wall clock; about when the oldest op was made that is not there; 0: none is */
+    _Atomic int64_t centre_ahead_ms;    /* of our clock, when it was reached last */
+    _Atomic uint64_t n_parked;          /* ops whose content the centre refused, since start */
     _Atomic int64_t last_synced_ms;     /* wall clock; the last batch that went through; 0: none yet */
 };
 
@@ -35,6 +39,9 @@ struct sync_engine_settings {
     uint64_t               seed;        /* of the chance in resting; not 0 */
     void                 (*on_failure)(void *ctx, const struct tb_err *why);    /* hears each one; NULL: nobody does */
     void                  *failure_ctx;
+    /* hears of messages that have reached the centre at at_ms; borrowed for the call; NULL: nobody does */
+    void                 (*on_synced)(void *ctx, const struct sync_sent *sent, size_t n, int64_t at_ms);
+    void                  *synced_ctx;
 };
 
 struct sync_engine;

@@ -3,6 +3,7 @@
 #include "target.h"
 
 #include "mysql_link.h"
+#include "mysql_read.h"
 #include "sql.h"
 
 #include "base/clock.h"
@@ -26,6 +27,8 @@
 /* Text per byte of body: each byte is written as two hex digits in op_log and, at most, as ten more for a list of short
  * ids, of which each becomes a row. A guess too high reads the same ops twice, one too low makes batches smaller. */
 #define TEXT_PER_BODY_BYTE 4
+
+enum { MAX_NODE = 4095 };
 
 #define SCHEMA_LOCK_WAIT_S 5        /* another site is migrating: come back later rather than hang */
 
@@ -114,16 +117,6 @@ interrupt(struct sync_target *t)
     if (m->fd >= 0)
         shutdown(m->fd, SHUT_RDWR);
     pthread_mutex_unlock(&m->fd_lock);
-}
-
-static enum tb_code
-check(struct sync_target *t, struct tb_err *e)
-{
-    struct mysql_target *m = self(t);
-
-    if (mysql_ping(m->link.sql) != 0)
-        return link_fail(&m->link, "ping", e);
-    return TB_OK;
 }
 
 /* ---- schema ---- */
@@ -245,29 +238,113 @@ static enum tb_code
 enrol(struct sync_target *t, const struct store_identity *me, struct sync_place *out, struct tb_err *e)
 {
     struct mysql_target *m = self(t);
-    char                 sql[256];
+    char                 sql[320];
     MYSQL_RES           *rows = NULL;
-    tb_str               column[5] = { 0 };
-    uint64_t             epoch = 0, last_seq = 0;
+    tb_str               column[6] = { 0 };
+    uint64_t             epoch = 0, last_seq = 0, now_ms = 0;
 
     write_claims(m, me);
     if (link_run(&m->link, "enrol", tb_buf_str(&m->scratch), e) != TB_OK)
         return e->code;
     snprintf(sql, sizeof sql,
-             "SELECT c.`uuid`,s.`uuid`,s.`epoch`,s.`last_seq`,s.`chain` FROM `site` s, `centre` c WHERE s.`id`=%" PRIu32
-             " AND c.`id`=1", me->node);
-    if (link_ask(&m->link, "enrol", sql, 5, &rows, column, e) != TB_OK)
+             "SELECT c.`uuid`,s.`uuid`,s.`epoch`,s.`last_seq`,s.`chain`,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS UNSIGNED)"
+             " FROM `site` s, `centre` c WHERE s.`id`=%" PRIu32 " AND c.`id`=1", me->node);
+    if (link_ask(&m->link, "enrol", sql, 6, &rows, column, e) != TB_OK)
         return e->code;
     bool is_sound = tb_str_to_uint(column[2], UINT32_MAX, &epoch) && tb_str_to_uint(column[3], INT64_MAX, &last_seq) &&
-                    column[4].n == sizeof out->chain;
+                    column[4].n == sizeof out->chain && tb_str_to_uint(column[5], INT64_MAX, &now_ms);
     if (is_sound) {
-        *out = (struct sync_place){ .epoch = (uint32_t)epoch, .last_seq = (int64_t)last_seq };
+        *out = (struct sync_place){ .epoch = (uint32_t)epoch, .last_seq = (int64_t)last_seq, .now_ms = (int64_t)now_ms };
         copy_uuid(out->centre_uuid, column[0]);
         copy_uuid(out->owner_uuid, column[1]);
         memcpy(out->chain, column[4].p, sizeof out->chain);
     }
     mysql_free_result(rows);
     return is_sound ? TB_OK : tb_fail(e, TB_EIO, NULL, "enrol: the row of site %" PRIu32 " makes no sense", me->node);
+}
+
+/* One more than the highest, so that a number is never given twice, also when its site has gone. Two who ask at once get
+ * the same one; the second insert fails then, and is tried again with the link. */
+static enum tb_code
+insert_number(struct mysql_target *m, const struct store_identity *me, struct tb_err *e)
+{
+    static const uint8_t no_chain[16];
+
+    tb_buf_clear(&m->scratch);
+    tb_buf_printf(&m->scratch, "INSERT INTO `site` (`id`,`uuid`,`epoch`,`last_seq`,`chain`,`seen_at`)"
+                  " SELECT COALESCE(MAX(`id`),0)+1,");
+    sql_add_text(&m->scratch, tb_str_of(me->journal_uuid));
+    tb_buf_printf(&m->scratch, ",%" PRIu32 ",0,", me->epoch);
+    sql_add_bytes(&m->scratch, no_chain, sizeof no_chain);
+    tb_buf_printf(&m->scratch, "," SQL_TIME("%" PRId64) " FROM `site` HAVING COALESCE(MAX(`id`),0)<%d",
+                  tb_wall_ms(m->settings.clock), MAX_NODE);
+    return link_run(&m->link, "number", tb_buf_str(&m->scratch), e);
+}
+
+static enum tb_code
+find_number(struct mysql_target *m, const struct store_identity *me, int64_t *out, struct tb_err *e)
+{
+    tb_buf_clear(&m->scratch);
+    tb_buf_printf(&m->scratch, "SELECT COALESCE(MAX(`id`),0) FROM `site` WHERE `uuid`=");
+    sql_add_text(&m->scratch, tb_str_of(me->journal_uuid));
+    return link_ask_int(&m->link, "number", m->scratch.p, out, e);
+}
+
+static enum tb_code
+take_number(struct sync_target *t, const struct store_identity *me, uint32_t *node, struct tb_err *e)
+{
+    struct mysql_target *m = self(t);
+    int64_t              n = 0;
+
+    if (find_number(m, me, &n, e) != TB_OK ||
+        (n == 0 && (insert_number(m, me, e) != TB_OK || find_number(m, me, &n, e) != TB_OK)))
+        return e->code;
+    if (n == 0)
+        return tb_fail(e, TB_EIO, NULL, "number: node %d is taken; set sync.node to one that is free", MAX_NODE);
+    *node = (uint32_t)n;
+    return TB_OK;
+}
+
+static enum tb_code
+set_epoch(struct sync_target *t, const struct store_identity *me, struct tb_err *e)
+{
+    struct mysql_target *m = self(t);
+
+    tb_buf_clear(&m->scratch);
+    tb_buf_printf(&m->scratch, "UPDATE `site` SET `epoch`=GREATEST(`epoch`,%" PRIu32 ") WHERE `id`=%" PRIu32 " AND `uuid`=",
+                  me->epoch, me->node);
+    sql_add_text(&m->scratch, tb_str_of(me->journal_uuid));
+    return link_run(&m->link, "epoch", tb_buf_str(&m->scratch), e);
+}
+
+/* ---- other sites ---- */
+
+static enum tb_code
+heads(struct sync_target *t, const struct store_identity *me, void (*each)(void *ctx, const struct sync_head *), void *ctx,
+      struct tb_err *e)
+{
+    return read_heads(&self(t)->link, me->node, each, ctx, e);
+}
+
+static enum tb_code
+ops_of(struct sync_target *t, uint32_t node, int64_t after, int64_t upto, size_t max, size_t max_bytes,
+       void (*each)(void *ctx, const struct store_entry *), void *ctx, struct tb_err *e)
+{
+    return read_ops(&self(t)->link, node, after, upto, max, max_bytes, each, ctx, e);
+}
+
+static enum tb_code
+tell_seen(struct sync_target *t, const struct store_identity *me, const struct sync_seen *seen, size_t n, struct tb_err *e)
+{
+    struct mysql_target *m = self(t);
+
+    tb_buf_clear(&m->scratch);
+    tb_buf_printf(&m->scratch, "INSERT INTO `seen` (`site`,`origin`,`seq`) SELECT n.s,n.o,n.q FROM (");
+    for (size_t i = 0; i < n; i++)
+        tb_buf_printf(&m->scratch, "%sSELECT %" PRIu32 " AS s,%" PRIu32 " AS o,%" PRId64 " AS q", i > 0 ? " UNION ALL " : "",
+                      me->node, seen[i].node, seen[i].seq);
+    tb_buf_printf(&m->scratch, ") n ON DUPLICATE KEY UPDATE `seq`=GREATEST(`seen`.`seq`,n.q)");
+    return link_run(&m->link, "seen", tb_buf_str(&m->scratch), e);
 }
 
 /* ---- batches ---- */
@@ -291,8 +368,35 @@ add(struct sync_target *t, const struct store_entry *entry, struct tb_err *e)
 }
 
 static enum tb_code
-wrap(const struct sql_batch *b, struct tb_err *e)
+park(struct sync_target *t, const struct store_entry *entry, unsigned refusal, const char *why, struct tb_err *e)
 {
+    struct mysql_target *m = self(t);
+    return sql_batch_park(m->batches[m->filling], entry, refusal, tb_str_of(why), e);
+}
+
+/* What the server says of a value, and of nothing else: it may be the link, the schema or the disk as well. */
+static bool
+is_about_content(unsigned code)
+{
+    static const unsigned codes[] = {
+        1264,   /* out of range */
+        1292,   /* incorrect value */
+        1300,   /* invalid character string */
+        1366,   /* incorrect value for a column */
+        1406,   /* too long */
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i] == code)
+            return true;
+    return false;
+}
+
+static enum tb_code
+wrap(struct mysql_target *m, const struct sql_batch *b, struct tb_err *e)
+{
+    m->target.refusal = mysql_errno(m->link.sql);
+    if (is_about_content(m->target.refusal))
+        e->code = TB_EINPUT;
     return tb_wrap(e, "batch of %zu up to op %" PRId64, sql_batch_ops(b), sql_batch_last_seq(b));
 }
 
@@ -304,7 +408,7 @@ send_batch(struct sync_target *t, int64_t now_ms, struct tb_err *e)
 
     m->filling = 1 - m->filling;
     if (link_send(&m->link, "send", sql_batch_text(b, now_ms, &m->n_expected), e) != TB_OK)
-        return wrap(b, e);
+        return wrap(m, b, e);
     return TB_OK;
 }
 
@@ -317,11 +421,18 @@ finish(struct sync_target *t, struct tb_err *e)
     struct link_results  results;
 
     if (link_read_results(&m->link, "answer", &results, e) != TB_OK)
-        return wrap(m->batches[1 - m->filling], e);
+        return wrap(m, m->batches[1 - m->filling], e);
     if (results.n != m->n_expected || results.second_rows != 1)
         return tb_fail(e, TB_EIO, NULL, "push: %zu results of %zu, %" PRIu64 " sites fenced", results.n, m->n_expected,
                        results.second_rows);
     return TB_OK;
+}
+
+static const struct sync_sent *
+sent(struct sync_target *t, size_t *n)
+{
+    struct mysql_target *m = self(t);
+    return sql_batch_sent(m->batches[1 - m->filling], n);
 }
 
 /* ---- the target ---- */
@@ -341,8 +452,9 @@ free_target(struct sync_target *t)
 }
 
 static const struct sync_target_ops ops = {
-    .connect = connect_to, .migrate = migrate, .enrol = enrol, .check = check, .begin = begin, .add = add,
-    .send = send_batch, .finish = finish, .drop = drop, .interrupt = interrupt, .free = free_target,
+    .connect = connect_to, .migrate = migrate, .enrol = enrol, .take_number = take_number, .set_epoch = set_epoch,
+    .heads = heads, .read_ops = ops_of, .tell_seen = tell_seen, .begin = begin, .add = add, .park = park,
+    .send = send_batch, .finish = finish, .sent = sent, .drop = drop, .interrupt = interrupt, .free = free_target,
 };
 
 enum tb_code

@@ -43,7 +43,7 @@
 
 enum shape {
     SHAPE_USER, SHAPE_PASSWORD, SHAPE_EMAIL, SHAPE_USERNAME, SHAPE_SEEN, SHAPE_CLAIM, SHAPE_PARK, SHAPE_ROOM,
-    SHAPE_MEMBER, SHAPE_MESSAGE, SHAPE_DELIVERED, SHAPE_READ, SHAPE_LOG,
+    SHAPE_MEMBER, SHAPE_MESSAGE, SHAPE_DELIVERED, SHAPE_READ, SHAPE_PARKED, SHAPE_LOG,
     SHAPE_COUNT
 };
 
@@ -103,6 +103,8 @@ static const struct {
     [SHAPE_READ] = MERGE("`receipt` (`message_id`,`user_id`,`delivered_at`,`read_at`)",
                          "n.message,n.user," SQL_TIME("n.at") "," SQL_TIME("n.at"), "0 AS message,0 AS user,0 AS at",
                          EARLIEST("delivered_at") "," EARLIEST("read_at")),     /* who has read it has it */
+    [SHAPE_PARKED] = APPEND("`parked` (`node`,`seq`,`kind`,`code`,`reason`)",
+                            " ON DUPLICATE KEY UPDATE `node`=`parked`.`node`"),
     /* No upsert: the fence lets each op come once, so a row that is there already means that something is badly wrong. */
     [SHAPE_LOG] = APPEND("`op_log` (`node`,`seq`,`at`,`kind`,`version`,`chain`,`body`)", ""),
 #undef MERGE
@@ -122,6 +124,8 @@ struct sql_batch {
     size_t           n_ops;
     int64_t          last_seq;
     uint8_t          last_chain[16];
+    struct sync_sent *sent;
+    size_t           n_sent, cap_sent;
     struct tb_buf    text;
 };
 
@@ -339,11 +343,11 @@ add_effect(struct sql_batch *b, const struct op *op)
 }
 
 static void
-add_log(struct sql_batch *b, const struct store_entry *entry)
+add_log(struct sql_batch *b, const struct store_entry *entry, int kind)
 {
     struct tb_buf *sql = begin_row(b, SHAPE_LOG);
 
-    add_ints(sql, INTS(entry->node, entry->seq, entry->at, entry->kind, entry->version));
+    add_ints(sql, INTS(entry->node, entry->seq, entry->at, kind, entry->version));
     tb_buf_add_char(sql, ',');
     sql_add_bytes(sql, entry->chain, sizeof entry->chain);
     tb_buf_add_char(sql, ',');
@@ -367,6 +371,7 @@ sql_batch_free(struct sql_batch **b)
     for (int i = 0; i < SHAPE_COUNT; i++)
         tb_buf_fini(&(*b)->rows[i].sql);
     tb_buf_fini(&(*b)->text);
+    tb_free((*b)->sent);
     tb_free(*b);
     *b = NULL;
 }
@@ -380,7 +385,7 @@ sql_batch_begin(struct sql_batch *b, const struct sql_fence *fence, size_t max_b
     }
     b->fence = *fence;
     b->max_bytes = max_bytes;
-    b->n_ops = 0;
+    b->n_ops = b->n_sent = 0;
     b->last_seq = fence->last_seq;
 }
 
@@ -406,6 +411,26 @@ take_back(struct sql_batch *b, const struct mark marks[SHAPE_COUNT])
     }
 }
 
+static void
+note_sent(struct sql_batch *b, const struct op *op)
+{
+    if (op->kind != OP_MESSAGE_SENT)
+        return;
+    if (b->n_sent == b->cap_sent) {
+        b->cap_sent = b->cap_sent ? 2 * b->cap_sent : 64;
+        b->sent = tb_realloc(b->sent, b->cap_sent * sizeof *b->sent);
+    }
+    b->sent[b->n_sent++] = (struct sync_sent){ .message_id = op->message_sent.id, .sender_id = op->message_sent.sender_id };
+}
+
+static void
+note_last(struct sql_batch *b, const struct store_entry *entry)
+{
+    b->n_ops++;
+    b->last_seq = entry->seq;
+    memcpy(b->last_chain, entry->chain, sizeof b->last_chain);
+}
+
 enum tb_code
 sql_batch_add(struct sql_batch *b, const struct store_entry *entry, struct tb_err *e)
 {
@@ -422,16 +447,34 @@ sql_batch_add(struct sql_batch *b, const struct store_entry *entry, struct tb_er
     for (int i = 0; i < SHAPE_COUNT; i++)
         marks[i] = (struct mark){ b->rows[i].sql.n, b->rows[i].n_open, b->rows[i].n_statements };
     add_effect(b, &op);
-    add_log(b, entry);
+    add_log(b, entry, entry->kind);
     tb_arena_fini(&mem);
     if (b->n_ops > 0 && length(b) > b->max_bytes) {
         take_back(b, marks);
         return tb_fail(e, TB_ETOOBIG, NULL, "batch of %zu ops is full", b->n_ops);
     }
-    b->n_ops++;
-    b->last_seq = entry->seq;
-    memcpy(b->last_chain, entry->chain, sizeof b->last_chain);
+    note_sent(b, &op);
+    note_last(b, entry);
     return TB_OK;
+}
+
+enum tb_code
+sql_batch_park(struct sql_batch *b, const struct store_entry *entry, unsigned refusal, tb_str why, struct tb_err *e)
+{
+    assert(entry->seq == b->last_seq + 1);
+    if (b->n_ops > 0)
+        return tb_fail(e, TB_ETOOBIG, NULL, "batch of %zu ops: what is parked goes alone", b->n_ops);
+    add_row_with_text(b, SHAPE_PARKED, INTS(entry->node, entry->seq, entry->kind, refusal), why);
+    add_log(b, entry, OP_PARKED);
+    note_last(b, entry);
+    return TB_OK;
+}
+
+const struct sync_sent *
+sql_batch_sent(const struct sql_batch *b, size_t *n)
+{
+    *n = b->n_sent;
+    return b->sent;
 }
 
 size_t

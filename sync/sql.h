@@ -4,6 +4,7 @@
  * is repeated, and commutes with the others, so rows of one table may stand together whatever their order was.
  * Threads: whoever holds the batch. */
 #include "store/follow.h"
+#include "target.h"
 #include "tombolo/err.h"
 
 struct sql_batch;
@@ -25,6 +26,13 @@ void sql_batch_begin(struct sql_batch *b, const struct sql_fence *fence, size_t 
  * their node, seq, at, kind, version, body and chain are looked at, and nothing is kept.
  * TB_ETOOBIG: it would become too long, and nothing was added. TB_EINPUT: no op that this program knows. */
 enum tb_code sql_batch_add(struct sql_batch *b, const struct store_entry *entry, struct tb_err *e) TB_MUST_CHECK;
+
+/* Adds only its row of op_log, as OP_PARKED, and one of parked that says what it was and why the centre refused it. */
+enum tb_code sql_batch_park(struct sql_batch *b, const struct store_entry *entry, unsigned refusal, tb_str why,
+                            struct tb_err *e) TB_MUST_CHECK;
+
+/* Its messages; valid until it is begun again. */
+const struct sync_sent *sql_batch_sent(const struct sql_batch *b, size_t *n);
 
 size_t  sql_batch_ops(const struct sql_batch *b);
 int64_t sql_batch_last_seq(const struct sql_batch *b);      /* of the newest op in it; last_seq of the fence when empty */

@@ -16,11 +16,23 @@ struct sync_place {                     /* where the centre stands with us */
     uint32_t epoch;                         /* of that journal, as it is known there */
     int64_t  last_seq;                      /* the newest op of that node there; 0: none */
     uint8_t  chain[16];                     /* of that op */
+    int64_t  now_ms;                        /* by the centre's clock; 0: it has none */
 };
+
+struct sync_head {                      /* how far another site has come */
+    uint32_t node;
+    char     journal_uuid[SYNC_UUID_SIZE];
+    int64_t  last_seq;
+};
+
+struct sync_seen { uint32_t node; int64_t seq; };   /* what we have of it */
+
+struct sync_sent { int64_t message_id, sender_id; };
 
 struct sync_target {
     const struct sync_target_ops *ops;
     size_t                        max_body_bytes;   /* set by connect: bodies that may fit into one batch together */
+    unsigned                      refusal;          /* with TB_EINPUT from send or finish: the centre's error number */
 };
 
 struct sync_target_ops {
@@ -31,17 +43,33 @@ struct sync_target_ops {
     /* Takes our node number there if nobody has it, and says who has it. An empty centre becomes the one we knew
      * (me->centre_uuid), or a new one. */
     enum tb_code (*enrol)(struct sync_target *, const struct store_identity *me, struct sync_place *out, struct tb_err *e);
-    /* Is the link still there? */
-    enum tb_code (*check)(struct sync_target *, struct tb_err *e);
+    /* A node number that nobody has, for a journal that has written nothing yet: the same one when it is asked again. */
+    enum tb_code (*take_number)(struct sync_target *, const struct store_identity *me, uint32_t *node, struct tb_err *e);
+    /* From now on only this epoch of ours may write there. */
+    enum tb_code (*set_epoch)(struct sync_target *, const struct store_identity *me, struct tb_err *e);
+    /* Where all other sites stand. */
+    enum tb_code (*heads)(struct sync_target *, const struct store_identity *me,
+                          void (*each)(void *ctx, const struct sync_head *), void *ctx, struct tb_err *e);
+    /* Ops of one site with after < seq <= upto, in order: at most max, fewer when their bodies exceed max_bytes, but one. */
+    enum tb_code (*read_ops)(struct sync_target *, uint32_t node, int64_t after, int64_t upto, size_t max, size_t max_bytes,
+                             void (*each)(void *ctx, const struct store_entry *), void *ctx, struct tb_err *e);
+    /* What we have applied of others, so that the centre knows what all have. n > 0. */
+    enum tb_code (*tell_seen)(struct sync_target *, const struct store_identity *me, const struct sync_seen *seen, size_t n,
+                              struct tb_err *e);
     /* An empty batch that holds only if the centre still stands at last_seq for me. One may be begun while another is on
      * its way. */
     void (*begin)(struct sync_target *, const struct store_identity *me, int64_t last_seq);
     /* Copies an entry into it; as sql_batch_add. Touches no network. */
     enum tb_code (*add)(struct sync_target *, const struct store_entry *, struct tb_err *e);
+    /* As add, but the op only keeps its place there: its effect is left out, and why is written beside it. */
+    enum tb_code (*park)(struct sync_target *, const struct store_entry *, unsigned refusal, const char *why, struct tb_err *e);
     /* Sends the batch that was begun last. now_ms: by our clock. Between send and finish only begin and add are called. */
     enum tb_code (*send)(struct sync_target *, int64_t now_ms, struct tb_err *e);
-    /* Waits for the answer. TB_OK: all of it is committed there; otherwise it may be, or not. */
+    /* Waits for the answer. TB_OK: all of it is committed there; otherwise it may be, or not. TB_EINPUT, also of send: the
+     * centre refuses the content of one of its ops, and nothing of it is there; see refusal. */
     enum tb_code (*finish)(struct sync_target *, struct tb_err *e);
+    /* The messages of the batch that has been finished last; borrowed until the next send. */
+    const struct sync_sent *(*sent)(struct sync_target *, size_t *n);
     /* Lets go of the link, whatever state it is in. */
     void (*drop)(struct sync_target *);
     /* Any thread: what waits for the network fails soon. */

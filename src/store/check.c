@@ -116,7 +116,7 @@ check_link(struct check *c, sqlite3_stmt *st, struct origin_state *o, uint32_t n
         fault(c, "journal: position %" PRId64 ": after seq %" PRId64 " of node %u comes %" PRId64, pos, o->seq,
               (unsigned)node, seq);
     bool is_whole = stored.n == CHAIN_SIZE && memcmp(stored.p, expected.bytes, CHAIN_SIZE) == 0;
-    bool is_parked = db_col_int(st, 4) == OP_PARKED && node != c->self.node;    /* its chain is over the kind that it had */
+    bool is_parked = db_col_int(st, 4) == OP_PARKED;    /* its chain is over the kind that it had */
     if (!is_whole && !is_parked)
         fault(c, "journal: position %" PRId64 " (node %u, seq %" PRId64 "): the content does not fit its chain", pos,
               (unsigned)node, seq);
@@ -150,7 +150,7 @@ replay_one(struct check *c, sqlite3_stmt *st, uint32_t node, struct tb_err *e)
     struct tb_err   bad = { 0 };
     struct op       op;
 
-    if (db_col_int(st, 4) == OP_PARKED && node != c->self.node)
+    if (db_col_int(st, 4) == OP_PARKED)
         return TB_OK;           /* it has no effect here */
     if (op_parse((int)db_col_int(st, 4), (int)db_col_int(st, 5), db_col_text(st, 6), &mem, &op, &bad) != TB_OK) {
         fault(c, "journal: position %" PRId64 ": %s", db_col_int(st, 0), bad.why);

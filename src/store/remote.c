@@ -64,7 +64,8 @@ find_origin(struct origin *origins, size_t n, uint32_t node)
 
 /* ---- one op ---- */
 
-/* Does it follow the op before it? What was parked keeps the chain that it had as what it was. */
+/* Does it follow the op before it? What was parked keeps the chain that it had as what it was; where nobody knows any more
+ * what that was, the op after it will tell. */
 static enum tb_code
 check_link(const struct store_entry *entry, int64_t seq, const struct chain *chain, struct tb_err *e)
 {
@@ -74,7 +75,7 @@ check_link(const struct store_entry *entry, int64_t seq, const struct chain *cha
     if (entry->seq != seq + 1)
         return tb_fail(e, TB_ECONFLICT, NULL, "after op %" PRId64 " of node %" PRIu32 " comes %" PRId64, seq, entry->node,
                        entry->seq);
-    if (sodium_memcmp(&next, entry->chain, CHAIN_SIZE) != 0)
+    if (kind != OP_PARKED && sodium_memcmp(&next, entry->chain, CHAIN_SIZE) != 0)
         return tb_fail(e, TB_ECONFLICT, NULL, "op %" PRId64 " of node %" PRIu32 " does not follow the one before it here",
                        entry->seq, entry->node);
     return TB_OK;

@@ -137,16 +137,28 @@ a_copy_that_was_written_to_is_told_from_the_journal(void **state)
 }
 
 static void
-an_older_copy_is_told_from_the_journal(void **state)
+an_older_copy_gets_back_what_it_lacks_and_goes_on_and_the_other_is_fenced(void **state)
 {
+    struct store_status there, here;
     (void)state;
     copy_journal();
-    work_do(&w, 5);
+    work_do(&w, 700);
     push_all(&f);
-    struct sync *s = work_sync(&g, centre.url);
+    store_status(f.store, &there);
+    push_all(&g);
+    store_status(g.store, &here);
+    assert_int_equal(there.own_seq, here.own_seq);
+    work_compare(&g, &centre);
+    fixture_user(&g, "Goes on");
+    push_all(&g);
+    work_compare(&g, &centre);
+    fixture_user(&f, "Still in use");
+    struct sync *s = work_sync(&f, centre.url);
     work_wait(s, SYNC_APART);
-    assert_true(work_heard("an older copy of it was restored"));
+    assert_true(work_heard("a copy of it is in use"));
     sync_close(&s);
+    fixture_reopen(&g);
+    assert_int_equal(0, fixture_faults(&g));
 }
 
 static void
@@ -290,7 +302,7 @@ main(void)
         cmocka_unit_test_setup_teardown(it_resumes_after_a_restart_where_it_was, begin, finish),
         cmocka_unit_test_setup_teardown(of_two_journals_with_one_number_the_first_has_it, begin, finish),
         cmocka_unit_test_setup_teardown(a_copy_that_was_written_to_is_told_from_the_journal, begin, finish),
-        cmocka_unit_test_setup_teardown(an_older_copy_is_told_from_the_journal, begin, finish),
+        cmocka_unit_test_setup_teardown(an_older_copy_gets_back_what_it_lacks_and_goes_on_and_the_other_is_fenced, begin, finish),
         cmocka_unit_test_setup_teardown(a_centre_that_was_emptied_gets_everything_again_under_its_old_name, begin, finish),
         cmocka_unit_test_setup_teardown(a_centre_emptied_under_a_live_link_is_noticed, begin, finish),
         cmocka_unit_test_setup_teardown(another_centre_than_ours_is_refused, begin, finish),

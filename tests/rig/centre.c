@@ -115,10 +115,57 @@ enrol(struct sync_target *t, const struct store_identity *me, struct sync_place 
     return end_call(c, e);
 }
 
+/* It has one site, whose number is its own and whose epoch never changes. */
 static enum tb_code
-check(struct sync_target *t, struct tb_err *e)
+take_number(struct sync_target *t, const struct store_identity *me, uint32_t *node, struct tb_err *e)
 {
+    (void)t, (void)me, (void)node;
+    return tb_fail(e, TB_EIO, NULL, "there are no other numbers here");
+}
+
+static enum tb_code
+set_epoch(struct sync_target *t, const struct store_identity *me, struct tb_err *e)
+{
+    (void)t, (void)me;
+    return tb_fail(e, TB_EIO, NULL, "there are no epochs here");
+}
+
+static enum tb_code
+heads(struct sync_target *t, const struct store_identity *me, void (*each)(void *ctx, const struct sync_head *), void *ctx,
+      struct tb_err *e)
+{
+    (void)me, (void)each, (void)ctx;
     return end_call(begin_call(t), e);
+}
+
+static enum tb_code
+read_ops(struct sync_target *t, uint32_t node, int64_t after, int64_t upto, size_t max, size_t max_bytes,
+         void (*each)(void *ctx, const struct store_entry *), void *ctx, struct tb_err *e)
+{
+    (void)node, (void)after, (void)upto, (void)max, (void)max_bytes, (void)each, (void)ctx;
+    return end_call(begin_call(t), e);
+}
+
+static enum tb_code
+tell_seen(struct sync_target *t, const struct store_identity *me, const struct sync_seen *seen, size_t n, struct tb_err *e)
+{
+    (void)me, (void)seen, (void)n;
+    return end_call(begin_call(t), e);
+}
+
+static enum tb_code
+park(struct sync_target *t, const struct store_entry *entry, unsigned refusal, const char *why, struct tb_err *e)
+{
+    (void)t, (void)entry, (void)refusal, (void)why;
+    return tb_fail(e, TB_EIO, NULL, "nothing is refused here");
+}
+
+static const struct sync_sent *
+sent(struct sync_target *t, size_t *n)
+{
+    (void)t;
+    *n = 0;
+    return NULL;
 }
 
 static void
@@ -205,8 +252,10 @@ free_way(struct sync_target *t)
 }
 
 static const struct sync_target_ops target_ops = {
-    .connect = connect_to, .migrate = migrate, .enrol = enrol,         .check = check, .begin = begin_batch, .add = add,
-    .send = send_batch,    .finish = finish,   .drop = drop, .interrupt = interrupt, .free = free_way,
+    .connect = connect_to, .migrate = migrate,   .enrol = enrol,       .take_number = take_number, .set_epoch = set_epoch,
+    .heads = heads,        .read_ops = read_ops, .tell_seen = tell_seen, .begin = begin_batch,     .add = add,
+    .park = park,          .send = send_batch,   .finish = finish,     .sent = sent,               .drop = drop,
+    .interrupt = interrupt, .free = free_way,
 };
 
 /* ---- public ---- */

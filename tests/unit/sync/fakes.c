@@ -107,6 +107,80 @@ store_mark_pushed(struct store *s, struct store_mark_pushed *m)
         tb_mailbox_post_always(m->op.reply_to, &m->op.msg);
 }
 
+static void
+post_answer(struct store_op *op, enum tb_code code)
+{
+    op->err = (struct tb_err){ 0 };
+    if (code != TB_OK)
+        tb_fail(&op->err, code, NULL, "the journal refuses");
+    op->msg.run = answer;
+    tb_mailbox_post_always(op->reply_to, &op->msg);
+}
+
+enum tb_code
+store_follow_vector(struct store_follower *f, void (*each)(void *ctx, uint32_t node, int64_t seq), void *ctx, struct tb_err *e)
+{
+    (void)f, (void)e;
+    for (int i = 0; i < 2; i++)
+        if (fakes.vector[i] > 0)
+            each(ctx, fakes.heads[i].node, fakes.vector[i]);
+    return TB_OK;
+}
+
+void
+store_add_remote(struct store *s, struct store_add_remote *r)
+{
+    (void)s;
+    fakes.n_adds++;
+    assert_true(r->n > 0 && r->n <= STORE_REMOTE_MAX);
+    r->bad_node = r->entries[0].node;
+    for (size_t i = 0; fakes.remote_answer == TB_OK && i < r->n; i++)
+        for (int k = 0; k < 2; k++)
+            if (r->entries[i].node == fakes.heads[k].node) {
+                assert_int_equal(fakes.vector[k] + 1, r->entries[i].seq);
+                fakes.vector[k]++;
+                fakes.order[fakes.n_order++ % 64] = r->entries[i].node;
+                r->n_new++;
+            }
+    if (!fakes.is_slow_to_add) {
+        post_answer(&r->op, fakes.remote_answer);
+        return;
+    }
+    r->op.err = (struct tb_err){ 0 };
+    r->op.msg.run = answer;
+    fakes.due = &r->op;
+}
+
+void
+store_set_node(struct store *s, struct store_set_node *r)
+{
+    (void)s;
+    if (fakes.own_answer == TB_OK)
+        fakes.me.node = r->node;
+    post_answer(&r->op, fakes.own_answer);
+}
+
+void
+store_restore_own(struct store *s, struct store_restore_own *r)
+{
+    (void)s;
+    fakes.holds_users = !r->is_last && fakes.own_answer == TB_OK;
+    for (size_t i = 0; fakes.own_answer == TB_OK && i < r->n; i++) {
+        assert_int_equal(fakes.me.own_seq + 1, r->entries[i].seq);
+        fakes.me.own_seq++;
+    }
+    fakes_chain(fakes.me.own_seq, fakes.me.own_chain);
+    post_answer(&r->op, fakes.own_answer);
+}
+
+void
+store_set_epoch(struct store *s, struct store_set_epoch *r)
+{
+    (void)s;
+    fakes.me.epoch = r->epoch;
+    post_answer(&r->op, TB_OK);
+}
+
 void
 store_op_fini(struct store_op *op)
 {
@@ -148,11 +222,58 @@ enrol(struct sync_target *t, const struct store_identity *me, struct sync_place 
 }
 
 static enum tb_code
-check(struct sync_target *t, struct tb_err *e)
+take_number(struct sync_target *t, const struct store_identity *me, uint32_t *node, struct tb_err *e)
 {
     (void)t;
-    fakes.n_checks++;
-    return network(fakes.refuses_check, "check", e);
+    *node = fakes.number;
+    memcpy(fakes.place.owner_uuid, me->journal_uuid, sizeof fakes.place.owner_uuid);     /* of that number */
+    return network(fakes.number == 0, "number", e);
+}
+
+static enum tb_code
+set_epoch(struct sync_target *t, const struct store_identity *me, struct tb_err *e)
+{
+    (void)t;
+    fakes.place.epoch = fakes.epoch_set = me->epoch;
+    return network(false, "epoch", e);
+}
+
+static enum tb_code
+heads(struct sync_target *t, const struct store_identity *me, void (*each)(void *ctx, const struct sync_head *), void *ctx,
+      struct tb_err *e)
+{
+    (void)t, (void)me;
+    fakes.n_looks++;
+    for (int i = 0; i < 2; i++)
+        if (fakes.heads[i].node != 0)
+            each(ctx, &fakes.heads[i]);
+    return network(fakes.refuses_heads, "heads", e);
+}
+
+/* Ops of others were made in turns: the first site's op n at 20 n, the second's at 20 n + 10. */
+static enum tb_code
+read_ops(struct sync_target *t, uint32_t node, int64_t after, int64_t upto, size_t max, size_t max_bytes,
+         void (*each)(void *ctx, const struct store_entry *), void *ctx, struct tb_err *e)
+{
+    (void)t, (void)max_bytes;
+    for (int64_t seq = after + 1; seq <= upto && seq <= after + (int64_t)max; seq++) {
+        struct store_entry entry = { .node = node, .seq = seq, .at = 20 * seq + (node == fakes.heads[1].node ? 10 : 0),
+                                     .kind = 11, .version = 1 };
+        if (node != fakes.me.node && fakes.lost_from != 0 && seq >= fakes.lost_from)
+            break;
+        fakes_chain(seq, entry.chain);
+        each(ctx, &entry);
+    }
+    return network(fakes.refuses_ops, "ops", e);
+}
+
+static enum tb_code
+tell_seen(struct sync_target *t, const struct store_identity *me, const struct sync_seen *seen, size_t n, struct tb_err *e)
+{
+    (void)t, (void)me;
+    assert_true(n > 0 && n <= 2 && seen[0].seq > 0);
+    fakes.n_told++;
+    return network(false, "seen", e);
 }
 
 static void
@@ -160,6 +281,7 @@ begin(struct sync_target *t, const struct store_identity *me, int64_t last_seq)
 {
     (void)t, (void)me;
     fakes.n_in_batch = 0;
+    fakes.is_parking = false;
     fakes.batch_first = fakes.batch_last = last_seq;
 }
 
@@ -177,11 +299,32 @@ add(struct sync_target *t, const struct store_entry *entry, struct tb_err *e)
 }
 
 static enum tb_code
+park(struct sync_target *t, const struct store_entry *entry, unsigned refusal, const char *why, struct tb_err *e)
+{
+    assert_int_equal(0, fakes.n_in_batch);
+    assert_int_equal(1406, refusal);
+    assert_non_null(strstr(why, "too long"));
+    fakes.is_parking = true;
+    fakes.parked = entry->seq;
+    return add(t, entry, e);
+}
+
+static const struct sync_sent *
+sent(struct sync_target *t, size_t *n)
+{
+    static const struct sync_sent all[1000];
+    (void)t;
+    *n = fakes.n_sent;
+    return all;
+}
+
+static enum tb_code
 send(struct sync_target *t, int64_t now_ms, struct tb_err *e)
 {
     (void)t, (void)now_ms;
     assert_int_equal(fakes.place.last_seq, fakes.batch_first);     /* the fence */
     fakes.sent_last = fakes.batch_last;
+    fakes.n_sent = fakes.n_in_batch;
     memcpy(fakes.sent_chain, fakes.batch_chain, sizeof fakes.sent_chain);
     fakes.n_in_batch = 0;
     return network(fakes.refuses_send, "send", e);
@@ -190,9 +333,13 @@ send(struct sync_target *t, int64_t now_ms, struct tb_err *e)
 static enum tb_code
 finish(struct sync_target *t, struct tb_err *e)
 {
-    (void)t;
+    t->refusal = 0;
     if (network(fakes.refuses_push, "push", e) != TB_OK)
         return e->code;
+    if (fakes.poison > fakes.place.last_seq && fakes.poison <= fakes.sent_last && fakes.parked != fakes.poison) {
+        t->refusal = 1406;
+        return tb_fail(e, TB_EINPUT, NULL, "too long");
+    }
     fakes.n_read_ahead += fakes.n_in_batch;
     fakes.n_pushes++;
     fakes.place.last_seq = fakes.sent_last;
@@ -209,8 +356,9 @@ drop(struct sync_target *t)
 }
 
 static const struct sync_target_ops ops = {
-    .connect = connect_to, .migrate = migrate, .enrol = enrol, .check = check, .begin = begin, .add = add, .send = send,
-    .finish = finish, .drop = drop,
+    .connect = connect_to, .migrate = migrate, .enrol = enrol, .take_number = take_number, .set_epoch = set_epoch,
+    .heads = heads, .read_ops = read_ops, .tell_seen = tell_seen, .begin = begin, .add = add, .park = park, .send = send,
+    .finish = finish, .sent = sent, .drop = drop,
 };
 
 /* ---- the engine ---- */
@@ -222,6 +370,15 @@ hear_failure(void *ctx, const struct tb_err *why)
 
     f->n_failures++;
     f->failure = *why;
+}
+
+static void
+hear_sent(void *ctx, const struct sync_sent *all, size_t n, int64_t at_ms)
+{
+    struct fakes *f = ctx;
+
+    assert_true(all != NULL && at_ms > 1000000);
+    f->n_synced += n;
 }
 
 void
@@ -236,7 +393,7 @@ fakes_begin(int64_t n_ops)
     fakes.inbox = tb_mailbox_new(4, NULL, NULL);
     fakes.engine = sync_engine_new(&(struct sync_engine_settings){
         .clock = &fakes.clock, .target = &fakes.target, .inbox = fakes.inbox, .facts = &fakes.facts, .batch = 10, .seed = 99,
-        .on_failure = hear_failure, .failure_ctx = &fakes });
+        .on_failure = hear_failure, .failure_ctx = &fakes, .on_synced = hear_sent, .synced_ctx = &fakes });
 }
 
 void
@@ -254,10 +411,22 @@ fakes_until(enum sync_state state)
 {
     for (int i = 0; sync_engine_state(fakes.engine) != state; i++) {
         assert_true(i < 100);
-        int wait_ms = sync_engine_step(fakes.engine);
+        int  wait_ms = sync_engine_step(fakes.engine);
+        bool is_answered = sync_engine_awaits_store(fakes.engine);
         tb_mailbox_run(fakes.inbox);
-        if (wait_ms != 0 && sync_engine_state(fakes.engine) != state)
-            fail_msg("it waits %d ms in state %d", wait_ms, (int)sync_engine_state(fakes.engine));
+        if (wait_ms != 0 && !is_answered && sync_engine_state(fakes.engine) != state)
+            fail_msg("it waits %d ms in state %d, at %d and %d of others", wait_ms, (int)sync_engine_state(fakes.engine),
+                     (int)fakes.vector[0], (int)fakes.vector[1]);
+    }
+}
+
+void
+fakes_until_pushed(int64_t seq)
+{
+    for (int i = 0; fakes.place.last_seq < seq || sync_engine_state(fakes.engine) != SYNC_LEVEL; i++) {
+        assert_true(i < 200);
+        (void)sync_engine_step(fakes.engine);
+        tb_mailbox_run(fakes.inbox);
     }
 }
 

@@ -15,23 +15,41 @@ struct fakes {
     char                  marked_centre[SYNC_UUID_SIZE];
     unsigned              n_marks, n_reading;   /* reads under way: the network must see none */
     struct store_op      *due;                  /* a mark whose answer is kept back */
+    int64_t               vector[2];            /* of the sites in heads */
+    enum tb_code          remote_answer;        /* to ops of others */
+    bool                  is_slow_to_add;       /* keeps that back in due */
+    unsigned              n_adds;
+    uint32_t              order[64];            /* the nodes of others' ops, as they came */
+    size_t                n_order;
+    bool                  holds_users;
+    enum tb_code          own_answer;           /* to what enrolment asks */
     /* the centre */
     struct sync_target target;
     struct sync_place  place;               /* last_seq and chain move as batches come */
-    bool               refuses_connect, refuses_migrate, refuses_enrol, refuses_check, refuses_send, refuses_push, loses_answer;
+    bool               refuses_connect, refuses_migrate, refuses_enrol, refuses_heads, refuses_ops, refuses_send, refuses_push, loses_answer;
     bool               is_linked;
     size_t             batch_limit;         /* ops that fit into one batch */
     size_t             n_in_batch;
-    unsigned           n_connects, n_checks, n_pushes;
+    unsigned           n_connects, n_pushes;
     int64_t            batch_first, batch_last;
     uint8_t            batch_chain[16];
     int64_t            sent_last;
+    size_t             n_sent;              /* ops of the batch that was sent last */
     uint8_t            sent_chain[16];
     size_t             n_read_ahead;        /* ops that were read while a batch was on its way */
+    int64_t            poison;              /* the op whose content it refuses; 0: none */
+    int64_t            parked;              /* the op that was parked last */
+    bool               is_parking;          /* the batch being filled, or the one on its way */
+    unsigned           n_looks, n_told;     /* calls of heads and tell_seen */
+    struct sync_head   heads[2];            /* other sites; node 0: none */
+    int64_t            lost_from;           /* ops of others from there on are not in op_log; 0: all are */
+    uint32_t           number;              /* that it gives */
+    uint32_t           epoch_set;
     /* the engine */
     unsigned            n_failures;         /* that were passed on */
     struct tb_err       failure;            /* the last of them */
     struct sync_facts   facts;
+    size_t              n_synced;           /* messages that were told of */
     struct tb_clock     clock;
     struct tb_mailbox  *inbox;
     struct sync_engine *engine;
@@ -44,5 +62,6 @@ void fakes_end(void);
 
 /* Steps until the engine is in that state; fails the test when it asks to wait, or after 100 steps. */
 void fakes_until(enum sync_state state);
+void fakes_until_pushed(int64_t seq);       /* the same, until the centre stands there and the engine is level */
 void fakes_append(int64_t n_ops);   /* and wakes the engine */
 void fakes_chain(int64_t seq, uint8_t out[16]);

@@ -1,0 +1,396 @@
+/* A round fills `entries` with what has been read and merged; changes of up to STORE_REMOTE_MAX go to the store one after the
+ * other, the next when the one before is durable, and when all have gone the next round begins. Memory is bounded by what a
+ * round may read. After a refusal of the store the round is forgotten: the journal, asked anew, says what comes next. */
+#include "pull.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+enum {
+    ROUND_OPS = 2048,               /* that are read at once, of all sites together */
+    ROUND_BYTES = 8 << 20,          /* of their bodies; one op of each site is always read */
+    SITE_OPS_MIN = 16,              /* of one site, however many there are */
+    SITES_MAX = 4096,
+    NEWS_MS = 10000,                /* after the last news it is looked often */
+};
+
+struct stream {                     /* of one other site */
+    struct store_origin origin;
+    int64_t             have;       /* applied here */
+    int64_t             told;       /* of that, what the centre knows */
+    int64_t             head;       /* as of this round */
+    bool                is_refused; /* its ops do not fit what we have of it: left alone on this link */
+    struct store_entry *read;       /* in this round */
+    size_t              n_read, cap_read, n_merged;
+};
+
+struct sync_pull {
+    /* fixed */
+    struct store          *store;
+    const struct tb_clock *clock;
+    struct sync_target    *target;
+    struct tb_mailbox     *inbox;
+    /* the round */
+    struct stream      *streams;    /* by node */
+    size_t              n_streams, cap_streams;
+    struct tb_arena     mem;        /* of bodies; freed with the round */
+    struct store_entry *entries;    /* merged */
+    size_t              n, at;      /* entries[at..n) have not been handed over */
+    struct store_origin *origins;
+    size_t              n_origins;
+    /* the change under way */
+    struct store_add_remote add;
+    bool                    is_adding;
+    /* when */
+    int64_t due_ms;
+    int64_t news_ms;        /* when there was something last */
+    bool    is_new_link, is_closing;
+};
+
+static int64_t
+now_ms(const struct sync_pull *p)
+{
+    return tb_mono_ms(p->clock);
+}
+
+/* Where something has come of late, more is likely. */
+static void
+wait_for_more(struct sync_pull *p)
+{
+    int64_t now = now_ms(p);
+
+    p->due_ms = now + (now - p->news_ms < NEWS_MS ? SYNC_PULL_BUSY_MS : SYNC_PULL_QUIET_MS);
+}
+
+/* ---- streams ---- */
+
+static struct stream *
+find_stream(struct sync_pull *p, uint32_t node)
+{
+    for (size_t i = 0; i < p->n_streams; i++)
+        if (p->streams[i].origin.node == node)
+            return &p->streams[i];
+    return NULL;
+}
+
+static struct stream *
+take_stream(struct sync_pull *p, uint32_t node)
+{
+    struct stream *s = find_stream(p, node);
+
+    if (s != NULL || p->n_streams == SITES_MAX)
+        return s;
+    if (p->n_streams == p->cap_streams) {
+        p->cap_streams = p->cap_streams ? 2 * p->cap_streams : 8;
+        p->streams = tb_realloc(p->streams, p->cap_streams * sizeof *p->streams);
+    }
+    s = &p->streams[p->n_streams++];
+    *s = (struct stream){ .origin.node = node };
+    return s;
+}
+
+static void
+note_have(void *ctx, uint32_t node, int64_t seq)
+{
+    struct stream *s = take_stream(ctx, node);
+
+    if (s != NULL)
+        s->have = seq;
+}
+
+static void
+note_head(void *ctx, const struct sync_head *head)
+{
+    struct stream *s = take_stream(ctx, head->node);
+
+    if (s == NULL)
+        return;
+    s->head = head->last_seq;
+    memcpy(s->origin.journal_uuid, head->journal_uuid, sizeof s->origin.journal_uuid);
+}
+
+static bool
+is_behind(const struct stream *s)
+{
+    return !s->is_refused && s->head > s->have;
+}
+
+static bool
+is_any_behind(const struct sync_pull *p)
+{
+    for (size_t i = 0; i < p->n_streams; i++)
+        if (is_behind(&p->streams[i]))
+            return true;
+    return false;
+}
+
+/* ---- a round ---- */
+
+static void
+forget_round(struct sync_pull *p)
+{
+    assert(!p->is_adding);
+    for (size_t i = 0; i < p->n_streams; i++)
+        p->streams[i].n_read = p->streams[i].n_merged = 0;
+    p->n = p->at = 0;
+    tb_arena_fini(&p->mem);
+}
+
+/* What the journal says that it has. The memory of this process may be wrong about a change that failed. */
+static enum tb_code
+begin_link(struct sync_pull *p, struct store_follower *f, struct tb_err *e)
+{
+    forget_round(p);
+    for (size_t i = 0; i < p->n_streams; i++)
+        tb_free(p->streams[i].read);
+    p->n_streams = 0;
+    p->is_new_link = false;
+    return store_follow_vector(f, note_have, p, e);
+}
+
+static enum tb_code
+tell_seen(struct sync_pull *p, const struct store_identity *me, struct tb_err *e)
+{
+    struct sync_seen *seen = tb_alloc((p->n_streams + 1) * sizeof *seen);
+    size_t            n = 0;
+
+    for (size_t i = 0; i < p->n_streams; i++)
+        if (p->streams[i].have > p->streams[i].told)
+            seen[n++] = (struct sync_seen){ .node = p->streams[i].origin.node, .seq = p->streams[i].have };
+    if (n > 0 && p->target->ops->tell_seen(p->target, me, seen, n, e) == TB_OK)
+        for (size_t i = 0; i < p->n_streams; i++)
+            p->streams[i].told = p->streams[i].have;
+    tb_free(seen);
+    return e->code;
+}
+
+struct reading { struct sync_pull *pull; struct stream *stream; };
+
+static void
+keep_entry(void *ctx, const struct store_entry *entry)
+{
+    struct reading *r = ctx;
+    struct stream  *s = r->stream;
+
+    if (s->n_read == s->cap_read) {
+        s->cap_read = s->cap_read ? 2 * s->cap_read : SITE_OPS_MIN;
+        s->read = tb_realloc(s->read, s->cap_read * sizeof *s->read);
+    }
+    s->read[s->n_read] = *entry;
+    s->read[s->n_read++].body = tb_arena_str(&r->pull->mem, entry->body);
+}
+
+static void
+refuse_stream(struct stream *s, const char *why)
+{
+    if (s == NULL || s->is_refused)
+        return;
+    s->is_refused = true;
+    s->n_read = 0;
+    log_error("sync.stream_refused", "node=%" PRIu32 " at=%" PRId64 " why=\"%s\"", s->origin.node, s->have, why);
+}
+
+static enum tb_code
+read_streams(struct sync_pull *p, size_t n_behind, struct tb_err *e)
+{
+    size_t max = ROUND_OPS / n_behind > SITE_OPS_MIN ? ROUND_OPS / n_behind : SITE_OPS_MIN;
+
+    for (size_t i = 0; i < p->n_streams; i++) {
+        struct reading r = { .pull = p, .stream = &p->streams[i] };
+        if (!is_behind(r.stream))
+            continue;
+        if (p->target->ops->read_ops(p->target, r.stream->origin.node, r.stream->have, r.stream->head, max,
+                                     ROUND_BYTES / n_behind, keep_entry, &r, e) != TB_OK)
+            return e->code;
+        if (r.stream->n_read == 0 || r.stream->read[0].seq != r.stream->have + 1)
+            refuse_stream(r.stream, "the centre has lost what comes next of it");
+    }
+    return TB_OK;
+}
+
+static bool
+is_earlier(const struct store_entry *a, const struct store_entry *b)
+{
+    return a->at != b->at ? a->at < b->at : a->node < b->node;
+}
+
+/* Its last entry has been merged and more of it stands at the centre: what comes next might be earlier than the others'. */
+static bool
+is_cut(const struct stream *s)
+{
+    return is_behind(s) && s->n_merged == s->n_read && (s->n_read == 0 || s->read[s->n_read - 1].seq < s->head);
+}
+
+/* The stream with the earliest entry; NULL when there is none, or one of them is cut. */
+static struct stream *
+find_next(struct sync_pull *p)
+{
+    struct stream *best = NULL;
+
+    for (size_t i = 0; i < p->n_streams; i++) {
+        struct stream *s = &p->streams[i];
+        if (is_cut(s))
+            return NULL;
+        if (s->n_merged < s->n_read && (best == NULL || is_earlier(&s->read[s->n_merged], &best->read[best->n_merged])))
+            best = s;
+    }
+    return best;
+}
+
+/* Each site's own order is kept whatever its clock did. */
+static void
+merge(struct sync_pull *p)
+{
+    struct stream *s;
+    size_t         n_all = 0;
+
+    for (size_t i = 0; i < p->n_streams; i++)
+        n_all += p->streams[i].n_read;
+    p->entries = tb_realloc(p->entries, (n_all + 1) * sizeof *p->entries);
+    p->origins = tb_realloc(p->origins, (p->n_streams + 1) * sizeof *p->origins);
+    while ((s = find_next(p)) != NULL)
+        p->entries[p->n++] = s->read[s->n_merged++];
+    p->n_origins = 0;
+    for (size_t i = 0; i < p->n_streams; i++)
+        if (p->streams[i].n_merged > 0)
+            p->origins[p->n_origins++] = p->streams[i].origin;
+}
+
+/* ---- handing over ---- */
+
+static void hand_over(struct sync_pull *p);
+
+static void
+take_as_applied(struct sync_pull *p, const struct store_entry *entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct stream *s = find_stream(p, entries[i].node);
+        if (s != NULL && entries[i].seq > s->have)
+            s->have = entries[i].seq;
+    }
+}
+
+static void
+added(struct store_op *op)
+{
+    struct store_add_remote *r = TB_CONTAINER(op, struct store_add_remote, op);
+    struct sync_pull        *p = TB_CONTAINER(r, struct sync_pull, add);
+
+    p->is_adding = false;
+    if (op->err.code == TB_OK) {
+        take_as_applied(p, r->entries, r->n);
+        p->at += r->n;
+        p->news_ms = now_ms(p);
+        wait_for_more(p);
+        if (is_any_behind(p))
+            p->due_ms = now_ms(p);
+    } else {
+        if (op->err.code == TB_ECONFLICT || op->err.code == TB_EINPUT)
+            refuse_stream(find_stream(p, r->bad_node), op->err.why);
+        else                        /* a full disk, say: pulling waits until there is room */
+            log_warn("sync.not_pulled", "ops=%zu why=\"%s\"", r->n, op->err.why);
+        p->at = p->n;
+        p->due_ms = now_ms(p) + SYNC_PULL_QUIET_MS;
+    }
+    store_op_fini(op);
+    if (p->at < p->n && !p->is_new_link && !p->is_closing)
+        hand_over(p);
+}
+
+static void
+hand_over(struct sync_pull *p)
+{
+    size_t n = p->n - p->at < STORE_REMOTE_MAX ? p->n - p->at : STORE_REMOTE_MAX;
+
+    p->add = (struct store_add_remote){
+        .op = { .reply_to = p->inbox, .on_done = added }, .entries = p->entries + p->at, .n = n, .origins = p->origins,
+        .n_origins = p->n_origins,
+    };
+    p->is_adding = true;
+    p->due_ms = INT64_MAX;
+    store_add_remote(p->store, &p->add);
+}
+
+/* ---- from outside ---- */
+
+struct sync_pull *
+sync_pull_new(struct store *store, const struct tb_clock *clock, struct sync_target *target, struct tb_mailbox *inbox)
+{
+    struct sync_pull *p = TB_NEW(struct sync_pull);
+
+    *p = (struct sync_pull){ .store = store, .clock = clock, .target = target, .inbox = inbox, .is_new_link = true,
+                             .news_ms = -NEWS_MS };
+    return p;
+}
+
+void
+sync_pull_free(struct sync_pull **pp)
+{
+    struct sync_pull *p = *pp;
+
+    if (p == NULL)
+        return;
+    forget_round(p);
+    for (size_t i = 0; i < p->n_streams; i++)
+        tb_free(p->streams[i].read);
+    tb_free(p->streams);
+    tb_free(p->entries);
+    tb_free(p->origins);
+    tb_free(p);
+    *pp = NULL;
+}
+
+void
+sync_pull_begin(struct sync_pull *p)
+{
+    p->is_new_link = true;
+    if (!p->is_adding)
+        p->due_ms = now_ms(p);
+}
+
+int64_t
+sync_pull_due_ms(const struct sync_pull *p)
+{
+    return p->due_ms;
+}
+
+enum tb_code
+sync_pull_step(struct sync_pull *p, struct store_follower *f, const struct store_identity *me, struct tb_err *e)
+{
+    size_t n_behind = 0;
+
+    assert(!p->is_adding);
+    if (p->is_new_link && begin_link(p, f, e) != TB_OK)
+        return e->code;
+    forget_round(p);
+    for (size_t i = 0; i < p->n_streams; i++)
+        p->streams[i].head = 0;
+    if (p->target->ops->heads(p->target, me, note_head, p, e) != TB_OK || tell_seen(p, me, e) != TB_OK)
+        return e->code;
+    for (size_t i = 0; i < p->n_streams; i++)
+        n_behind += is_behind(&p->streams[i]);
+    wait_for_more(p);
+    if (n_behind == 0)
+        return TB_OK;
+    if (read_streams(p, n_behind, e) != TB_OK)
+        return e->code;
+    merge(p);
+    if (p->n > 0 && !p->is_closing)
+        hand_over(p);
+    return TB_OK;
+}
+
+void
+sync_pull_stop(struct sync_pull *p)
+{
+    p->is_closing = true;
+}
+
+bool
+sync_pull_awaits_store(const struct sync_pull *p)
+{
+    return p->is_adding;
+}

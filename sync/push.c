@@ -1,0 +1,235 @@
+/* The way up: a batch is gathered from the journal, sent as one transaction, and while the centre works on it the next one is
+ * made ready. Where the centre refuses the content of an op, batches are halved until it stands alone; then it is parked:
+ * it keeps its place in op_log, without its effect, and the rest goes on. */
+#include "inside.h"
+
+#include "base/log.h"
+#include "store/hlc.h"
+
+#include <inttypes.h>
+
+/* ---- what the journal remembers of it ---- */
+
+/* The journal's memory is behind the centre's word by at most one of these: it serves history's syncedAt, not sync. */
+static void marked(struct store_op *op);
+
+void
+push_mark(struct sync_engine *s)
+{
+    if (s->is_marking || s->pushed_seq <= s->marked_seq)
+        return;
+    s->is_marking = true;
+    s->mark = (struct store_mark_pushed){
+        .op = { .reply_to = s->with.inbox, .on_done = marked }, .seq = s->pushed_seq, .at = s->pushed_at_ms,
+    };
+    memcpy(s->mark.centre_uuid, s->centre_uuid, sizeof s->mark.centre_uuid);
+    store_mark_pushed(s->with.store, &s->mark);
+}
+
+static void
+marked(struct store_op *op)
+{
+    struct store_mark_pushed *m = TB_CONTAINER(op, struct store_mark_pushed, op);
+    struct sync_engine       *s = TB_CONTAINER(m, struct sync_engine, mark);
+    bool                      is_done = op->err.code == TB_OK;
+
+    s->is_marking = false;
+    if (!is_done)       /* a full disk, say: the next look at the link tries again */
+        log_warn("sync.not_marked", "seq=%" PRId64 " why=\"%s\"", m->seq, op->err.why);
+    else if (m->seq > s->marked_seq)
+        s->marked_seq = m->seq;
+    store_op_fini(op);
+    if (is_done && !s->is_closing)
+        push_mark(s);
+}
+
+void
+push_stand_at(struct sync_engine *s, int64_t seq, int64_t wall_ms)
+{
+    s->pushed_seq = seq;
+    s->pushed_at_ms = wall_ms;
+    s->with.facts->pushed_seq = seq;
+    push_mark(s);
+}
+
+/* ---- gathering ---- */
+
+static enum tb_code
+add(struct sync_engine *s, const struct gathered *g, const struct store_entry *entry, struct tb_err *e)
+{
+    struct sync_target *t = s->with.target;
+
+    if (entry->seq != s->parking.seq)
+        return t->ops->add(t, entry, e);
+    if (g->n > 0)
+        return tb_fail(e, TB_ETOOBIG, NULL, "what is parked goes alone");
+    return t->ops->park(t, entry, s->parking.refusal, s->parking.why, e);
+}
+
+static void
+take_entry(void *ctx, const struct store_entry *entry)
+{
+    struct gathered *g = ctx;
+
+    if (g->err.code != TB_OK)
+        return;
+    if (add(g->s, g, entry, &g->err) != TB_OK) {
+        g->is_full = g->err.code == TB_ETOOBIG;
+        return;
+    }
+    if (g->n++ == 0)
+        g->first_at = entry->at;
+    g->last_seq = entry->seq;
+}
+
+/* Not when connected: a centre that takes connections and refuses batches is rested from longer and longer. */
+static void
+it_works(struct sync_engine *s)
+{
+    s->n_failures = 0;
+    s->told[0] = '\0';
+    if (!s->is_told_up)
+        log_info("sync.up", "centre=%s node=%" PRIu32 " at=%" PRId64, s->centre_uuid, s->me.node, s->pushed_seq);
+    s->is_told_up = true;
+}
+
+static void
+level(struct sync_engine *s)
+{
+    it_works(s);
+    engine_move(s, SYNC_LEVEL);
+}
+
+/* Reads what comes after that op into s->next: maybe nothing. */
+static enum tb_code
+gather(struct sync_engine *s, int64_t after, struct tb_err *e)
+{
+    struct sync_target *t = s->with.target;
+    size_t              n, max = after + 1 == s->parking.seq ? 1 : s->limit;
+
+    s->is_woken = false;        /* before the read, so that what comes after it wakes again */
+    s->next = (struct gathered){ .s = s };
+    t->ops->begin(t, &s->me, after);
+    if (store_follow_own(s->follower, after, max, t->max_body_bytes, take_entry, &s->next, &n, e) != TB_OK)
+        return e->code;
+    if (s->next.err.code == TB_OK || s->next.is_full)
+        return TB_OK;
+    *e = s->next.err;
+    return e->code;
+}
+
+static void
+show_age(struct sync_engine *s, const struct gathered *oldest)
+{
+    s->with.facts->behind_since_ms = oldest->n > 0 ? hlc_ms(oldest->first_at) : 0;
+}
+
+/* While the centre works on a batch the next one is made ready, if there is enough for a whole one: a small one would be
+ * larger, and its ops no later, if it were read when the answer has come. */
+static enum tb_code
+gather_ahead(struct sync_engine *s, int64_t after, struct tb_err *e)
+{
+    struct store_status store;
+
+    s->next = (struct gathered){ 0 };
+    store_status(s->with.store, &store);
+    bool is_whole = s->limit == s->with.batch && store.own_seq - after >= (int64_t)s->with.batch;
+    return is_whole ? gather(s, after, e) : TB_OK;
+}
+
+/* ---- refusals ---- */
+
+/* Halves the next batch; an op that is alone already is parked with it. */
+static void
+look_for_poison(struct sync_engine *s, const struct gathered *sent, const struct tb_err *e)
+{
+    if (sent->n > 1) {
+        s->limit = sent->n / 2;
+        s->poison_upto = sent->last_seq;
+    } else if (s->parking.seq == sent->last_seq) {
+        engine_rest(s, e);          /* not even its place is taken: nothing more can be done from here */
+        return;
+    } else {
+        s->parking = (struct parking){ .seq = sent->last_seq, .refusal = s->with.target->refusal };
+        memcpy(s->parking.why, e->why, sizeof s->parking.why);
+    }
+    log_warn("sync.refused", "ops=%zu up_to=%" PRId64 " code=%u why=\"%s\"", sent->n, sent->last_seq, s->with.target->refusal,
+             e->why);
+    engine_begin_anew(s);
+}
+
+static void
+leave_poison_behind(struct sync_engine *s)
+{
+    if (s->parking.seq != 0 && s->pushed_seq >= s->parking.seq) {
+        log_error("sync.parked", "seq=%" PRId64 " code=%u why=\"%s\"", s->parking.seq, s->parking.refusal, s->parking.why);
+        s->with.facts->n_parked++;
+        s->parking.seq = 0;
+    }
+    if (s->pushed_seq >= s->poison_upto)
+        s->limit = s->with.batch;
+}
+
+static void
+fail(struct sync_engine *s, const struct gathered *sent, const struct tb_err *e)
+{
+    if (e->code == TB_EINPUT)
+        look_for_poison(s, sent, e);
+    else
+        engine_rest(s, e);
+}
+
+/* ---- pushing ---- */
+
+static void
+tell_sent(struct sync_engine *s)
+{
+    size_t                  n;
+    const struct sync_sent *sent = s->with.target->ops->sent(s->with.target, &n);
+
+    if (n > 0 && s->with.on_synced != NULL)
+        s->with.on_synced(s->with.synced_ctx, sent, n, s->pushed_at_ms);
+}
+
+void
+push(struct sync_engine *s)
+{
+    struct sync_target *t = s->with.target;
+    struct tb_err       e = { 0 }, read_err = { 0 };
+
+    if (s->next.n == 0 && gather(s, s->pushed_seq, &e) != TB_OK) {
+        engine_rest(s, &e);
+        return;
+    }
+    struct gathered sent = s->next;
+    show_age(s, &sent);
+    if (sent.n == 0) {
+        level(s);
+        return;
+    }
+    if (t->ops->send(t, tb_wall_ms(s->with.clock), &e) != TB_OK) {
+        fail(s, &sent, &e);
+        return;
+    }
+    enum tb_code read = gather_ahead(s, sent.last_seq, &read_err);
+    if (t->ops->finish(t, &e) != TB_OK) {
+        fail(s, &sent, &e);
+        return;
+    }
+    push_stand_at(s, sent.last_seq, tb_wall_ms(s->with.clock));
+    s->with.facts->last_synced_ms = s->pushed_at_ms;
+    tell_sent(s);
+    leave_poison_behind(s);
+    it_works(s);
+    log_debug("sync.pushed", "ops=%zu up_to=%" PRId64, sent.n, sent.last_seq);
+    if (read != TB_OK)
+        engine_rest(s, &read_err);
+    else if (engine_now_ms(s) >= sync_pull_due_ms(s->pull))
+        engine_move(s, SYNC_PULLING);       /* a long way up does not hold up the way down */
+}
+
+void
+push_drop(struct sync_engine *s)
+{
+    s->next = (struct gathered){ 0 };
+}

@@ -65,6 +65,7 @@ struct tb_config {
         int64_t  window_days;               /* 7 */
     } recovery;
     struct {
+        int64_t  node;                      /* 0; of a new journal */
         char    *url;                       /* mysql://user:password@host:port/db; DATABASE_URL; empty: no centre */
         int64_t  batch;                     /* 2000 ops */
         int64_t  connect_timeout_ms;        /* 2000 */

@@ -111,6 +111,8 @@ const struct config_setting config_table[] = {
 
     { AT(sync, url), CONFIG_TEXT, IN(sync, url), .initial = "", .max = 1024, .env = "DATABASE_URL", .is_url = true,
       .help = "the centre, mysql://user:password@host:port/database; empty: none" },
+    { AT(sync, node), CONFIG_NUMBER, IN(sync, node), .initial = "0", .max = 4095,
+      .help = "this site's number at the centre, of a journal that has written nothing; 0: the centre gives one" },
     { AT(sync, batch), CONFIG_NUMBER, IN(sync, batch), .initial = "2000", .min = 1, .max = 10000,
       .help = "changes in one transaction of the centre" },
     { AT(sync, connect_timeout_ms), CONFIG_NUMBER, IN(sync, connect_timeout_ms), .initial = "2000", .min = 100, .max = 60000,

@@ -44,6 +44,7 @@ struct server {
     struct live           *live;
     struct net_timer      *live_timer;
     uint16_t               port;
+    _Atomic bool           has_live;        /* the loop's mailbox may be posted to */
     /* steps of the two, told to each other */
     sem_t is_up, is_settled, store_is_closed;
 };
@@ -58,17 +59,54 @@ store_settings(const struct tb_config *c, const struct tb_clock *clock, const ch
         .reader_queue = (size_t)c->journal.reader_queue, .batch = (size_t)c->journal.batch,
         .reserve_bytes = (uint64_t)c->journal.reserve_mb << 20,
         .members_per_room = (unsigned)c->limit.members_per_room, .rooms_per_user = (unsigned)c->limit.rooms_per_user,
-        .key_keep_days = (unsigned)c->journal.key_keep_days,
+        .key_keep_days = (unsigned)c->journal.key_keep_days, .node = (uint32_t)c->sync.node,
     };
 }
 
+/* ---- from sync to the loop ---- */
+
+struct synced {                         /* under way to the loop */
+    struct tb_msg      msg;
+    struct live       *live;
+    int64_t            at;
+    size_t             n;
+    struct live_synced messages[];
+};
+
+static void
+run_synced(struct tb_msg *msg)
+{
+    struct synced *t = TB_CONTAINER(msg, struct synced, msg);
+
+    live_tell_synced(t->live, t->messages, t->n, t->at);
+    tb_free(t);
+}
+
+static void
+on_synced(void *ctx, const struct sync_sent *sent, size_t n, int64_t at)
+{
+    struct server *s = ctx;
+
+    if (!s->has_live)                   /* nobody is connected yet */
+        return;
+    struct synced *t = tb_alloc(sizeof *t + n * sizeof t->messages[0]);
+    t->msg.run = run_synced;
+    t->live = s->live;
+    t->at = at;
+    t->n = n;
+    for (size_t i = 0; i < n; i++)
+        t->messages[i] = (struct live_synced){ .sender_id = sent[i].sender_id, .message_id = sent[i].message_id };
+    tb_mailbox_post_always(net_mailbox(s->net), &t->msg);
+}
+
 static struct sync_settings
-sync_settings(const struct server *s, const struct tb_config *c, struct sync_target *target)
+sync_settings(struct server *s, const struct tb_config *c, struct sync_target *target)
 {
     return (struct sync_settings){
         .store = s->store, .clock = s->clock, .url = c->sync.url, .batch = (size_t)c->sync.batch,
         .connect_timeout_ms = (int)c->sync.connect_timeout_ms, .io_timeout_ms = (int)c->sync.io_timeout_ms,
         .dir = c->server.data, .target = target,
+        .on_synced = on_synced, .synced_ctx = s,
     };
 }
 
@@ -164,10 +202,12 @@ open_chat(struct server *s)
     struct store_status     journal;
 
     store_status(s->store, &journal);
+    bool has_centre = journal.centre_uuid[0] != '\0';       /* then tokens are good at all its sites that share the secret */
     const struct chat_settings settings = {
         .store = s->store, .mailbox = net_mailbox(s->net), .clock = s->clock, .limits = chat_limits(c),
         .hasher = { .cost = chat_cost(c), .threads = (unsigned)c->auth.hash_threads, .queue = (size_t)c->auth.hash_queue },
-        .token = { .secret = tb_buf_str(&s->key), .issuer = journal.journal_uuid, .days = (unsigned)c->auth.token_days,
+        .token = { .secret = tb_buf_str(&s->key), .issuer = has_centre ? journal.centre_uuid : journal.journal_uuid,
+                   .also = has_centre ? journal.journal_uuid : NULL, .days = (unsigned)c->auth.token_days,
                    .legacy = c->auth.legacy_tokens },
     };
     return chat_open(&s->chat, &settings, &s->err);
@@ -231,6 +271,7 @@ open_on_loop(struct server *s)
     rest_open(&s->rest, &with_chat);
     net_handle(s->net, "/", 0, rest_on_request, s->rest);
     s->port = net_port(s->net);
+    s->has_live = true;
     return TB_OK;
 }
 

@@ -132,7 +132,7 @@ make_seed(void)
 }
 
 static void
-start(struct sync *s, size_t batch)
+start(struct sync *s, const struct sync_settings *with)
 {
     s->inbox = tb_mailbox_new(INBOX_LIMIT, NULL, NULL);
     s->ended = tb_mailbox_new(INBOX_LIMIT, NULL, NULL);
@@ -140,7 +140,8 @@ start(struct sync *s, size_t batch)
     s->stop_msg.run = run_stop;
     s->ended_msg.run = run_nothing;
     s->engine = sync_engine_new(&(struct sync_engine_settings){
-        .store = s->store, .clock = s->clock, .target = s->target, .inbox = s->inbox, .facts = &s->facts, .batch = batch,
+        .store = s->store, .clock = s->clock, .target = s->target, .inbox = s->inbox, .facts = &s->facts, .batch = with->batch,
+        .on_synced = with->on_synced, .synced_ctx = with->synced_ctx,
         .seed = make_seed(), .on_failure = keep_failure, .failure_ctx = s });
     s->is_paused = s->dir != NULL && sync_is_paused_in(s->dir);
     sync_engine_pause(s->engine, s->is_paused);
@@ -169,7 +170,7 @@ sync_open(struct sync **out, const struct sync_settings *settings, struct tb_err
     s->dir = settings->dir != NULL ? tb_str_to_c(tb_str_of(settings->dir)) : NULL;
     pthread_mutex_init(&s->lock, NULL);
     if (target != NULL)
-        start(s, settings->batch);
+        start(s, settings);
     *out = s;
     return TB_OK;
 }

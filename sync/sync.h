@@ -8,6 +8,7 @@
 
 struct sync;
 struct sync_target;
+struct sync_sent { int64_t message_id, sender_id; };
 
 struct sync_settings {
     struct store          *store;               /* open until sync_close has returned */
@@ -17,6 +18,9 @@ struct sync_settings {
     int                    connect_timeout_ms;
     int                    io_timeout_ms;       /* for one answer of the centre */
     const char            *dir;                 /* the data folder, where it is kept that sync is paused; NULL: it is not kept */
+    /* hears on the sync thread of messages that are at the centre since at (ms); sent is borrowed for the call; or NULL */
+    void                 (*on_synced)(void *ctx, const struct sync_sent *sent, size_t n, int64_t at);
+    void                  *synced_ctx;
     struct sync_target    *target;              /* a centre of another kind instead of url, or NULL; becomes sync's */
 };
 

@@ -5,6 +5,7 @@
  * target's own time-outs allow. After any failure the engine calls drop and begins again with connect. */
 #include "base/clock.h"
 #include "store/follow.h"
+#include "sync/sync.h"
 #include "sync/url.h"
 #include "tombolo/err.h"
 
@@ -27,7 +28,6 @@ struct sync_head {                      /* how far another site has come */
 
 struct sync_seen { uint32_t node; int64_t seq; };   /* what we have of it */
 
-struct sync_sent { int64_t message_id, sender_id; };
 
 struct sync_target {
     const struct sync_target_ops *ops;

@@ -130,6 +130,8 @@ on_upgraded(struct store_op *op)
     finish_login_well(l);
 }
 
+static void on_login_verified(struct chat_hash_job *job);
+
 /* Only if the hash is still the one that was verified: a password set meanwhile must win. */
 static void
 upgrade(struct chat_login *l)
@@ -141,16 +143,28 @@ upgrade(struct chat_login *l)
     store_change_user(l->call.chat->store, &l->upgrade);
 }
 
+/* He is somebody else than the one who has the e-mail: an account that lost it? */
+static bool
+verify_next_loser(struct chat_login *l)
+{
+    if (l->n_losers_tried == l->find.n_parked)
+        return false;
+    post_job(&l->call, &l->job, &l->password, l->find.parked_hashes[l->n_losers_tried++], on_login_verified);
+    return true;
+}
+
 static void
 on_login_verified(struct chat_hash_job *job)
 {
     struct chat_login *l = TB_CONTAINER(job, struct chat_login, job);
     bool               is_known = l->find.op.err.code == TB_OK;
 
+    if (job->err.code == TB_EAUTH && verify_next_loser(l))
+        return;
     l->call.err = job->err;
     if (job->err.code == TB_OK && !is_known)
         tb_fail(&l->call.err, TB_EAUTH, NULL, "the dummy hash was matched");
-    if (job->err.code == TB_OK && is_known && l->find.is_parked)
+    if (job->err.code == TB_OK && is_known && (l->find.is_parked || l->n_losers_tried > 0))
         tb_fail(&l->call.err, TB_ECONFLICT, NULL, "e-mail of user %lld is parked", (long long)l->find.user.id);
     if (l->call.err.code == TB_EAUTH)
         l->call.err.say = "Invalid email or password";

@@ -81,6 +81,7 @@ struct chat_login {
     tb_str             token;                   /* out */
     struct chat_hash_job     job;               /* the chat's, as are the next */
     struct store_find_login  find;
+    size_t                   n_losers_tried;
     struct store_change_user upgrade;
 };
 void chat_login(struct chat *, struct chat_login *);

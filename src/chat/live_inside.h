@@ -141,6 +141,7 @@ void packet_read(struct tb_buf *out, const struct op_receipts *r, int64_t at);
 void packet_delivered(struct tb_buf *out, int64_t message_id, int64_t room_id, const int64_t *user_ids, size_t n, int64_t at);
 void packet_typing(struct tb_buf *out, int64_t room_id, int64_t user_id, bool is_typing);
 void packet_status(struct tb_buf *out, int64_t user_id, bool is_online);
+void packet_synced(struct tb_buf *out, const int64_t *message_ids, size_t n, int64_t at);
 void packet_offset(struct tb_buf *out, const char *offset);
 
 /* delivery.c */

@@ -138,6 +138,18 @@ packet_status(struct tb_buf *out, int64_t user_id, bool is_online)
 }
 
 void
+packet_synced(struct tb_buf *out, const int64_t *message_ids, size_t n, int64_t at)
+{
+    struct tb_json j = tb_json_to(out);
+
+    tb_json_open_object(&j);
+    put_ids(&j, "messageIds", message_ids, n);
+    put_time(&j, "syncedAt", at);
+    tb_json_end_object(&j);
+    tb_json_fini(&j);
+}
+
+void
 packet_offset(struct tb_buf *out, const char *offset)
 {
     struct tb_json j = tb_json_to(out);

@@ -110,8 +110,20 @@ check_tail(struct journal *j, struct tb_err *e)
     return e->code;
 }
 
+static enum tb_code
+take_node(struct journal *j, uint32_t node, struct tb_err *e)
+{
+    if (node == 0 || node == j->self.node)
+        return TB_OK;
+    if (j->self.seq != 0)
+        return tb_fail(e, TB_EIO, NULL, "the journal has written as node %" PRIu32 ", sync.node says %" PRIu32
+                       "; see tombolo sync enroll", j->self.node, node);
+    j->self.node = node;
+    return db_run(&j->db, Q_SET_NODE, ARGS(I(node), T(tb_str_of(j->self.centre_uuid))), e);
+}
+
 enum tb_code
-journal_load(struct journal *j, struct tb_err *e)
+journal_load(struct journal *j, uint32_t node, struct tb_err *e)
 {
     if (journal_read_self(&j->db, &j->self, e) == TB_ENOTFOUND)
         TB_TRY(make_identity(j, e));
@@ -120,7 +132,7 @@ journal_load(struct journal *j, struct tb_err *e)
     int64_t now = tb_wall_ms(j->clock);
     if (hlc_wall_is_behind(j->self.hlc, now))
         log_warn("clock.behind", "wall_ms=%" PRId64 " last_op_ms=%" PRId64, now, hlc_ms(j->self.hlc));
-    return check_tail(j, e);
+    return check_tail(j, e) == TB_OK ? take_node(j, node, e) : e->code;
 }
 
 int64_t

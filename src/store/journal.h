@@ -29,8 +29,9 @@ struct journal {
     bool                   is_restoring;    /* own ops come back from the centre: nobody else may append meanwhile */
 };
 
-/* Reads self, or makes a new identity in an empty journal; then checks the last ops against their chain. */
-enum tb_code journal_load(struct journal *j, struct tb_err *e) TB_MUST_CHECK;
+/* Reads self, or makes a new identity in an empty journal; then checks the last ops against their chain. node, when not 0, is
+ * the number that it is to have: TB_EIO when it has written under another one. */
+enum tb_code journal_load(struct journal *j, uint32_t node, struct tb_err *e) TB_MUST_CHECK;
 
 /* Reads the row self alone; for readers. */
 enum tb_code journal_read_self(struct db *d, struct self *out, struct tb_err *e) TB_MUST_CHECK;

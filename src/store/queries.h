@@ -65,6 +65,8 @@
     X(Q_SENDER, "SELECT username, email FROM user WHERE id = ?1 AND hlc > 0")                                          \
     X(Q_LOGIN, "SELECT id, email_parked FROM user"                                                                     \
                " WHERE email_key = ?1 AND hlc > 0 ORDER BY email_parked, email_stamp, id LIMIT 1")                     \
+    X(Q_PARKED_LOGINS, "SELECT password FROM user WHERE email_key = ?1 AND hlc > 0 AND email_parked = 1 AND id <> ?2"  \
+                       " ORDER BY email_stamp, id LIMIT ?3")                                                           \
     X(Q_EMAIL_OWNER, "SELECT id FROM user WHERE email_key = ?1 AND email_parked = 0 AND hlc > 0"                       \
                      " ORDER BY email_stamp, id LIMIT 1")                                                              \
     /* a user of ours whose e-mail somebody else had before him */                                                     \

@@ -165,7 +165,10 @@ run_find_login(struct db *d, const struct self *own, const struct store_settings
     int64_t id = db_col_int(st, 0);
     r->is_parked = db_col_int(st, 1) != 0;
     db_done(st);
-    return take_user(d, id, &r->op, &r->user, &r->password_hash);
+    st = db_query(d, Q_PARKED_LOGINS, ARGS(T(key), I(id), I(STORE_PARKED_MAX)), e);
+    while (db_next(d, st, e))
+        r->parked_hashes[r->n_parked++] = tb_arena_str(&r->op.mem, db_col_text(st, 0));
+    return e->code == TB_OK ? take_user(d, id, &r->op, &r->user, &r->password_hash) : e->code;
 }
 
 static enum tb_code

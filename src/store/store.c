@@ -26,7 +26,7 @@ struct store {
     struct store_settings settings;
     char                 *dir, *path;
     int                   lock_fd;
-    char                  uuid[UUID_SIZE];
+    char                  uuid[UUID_SIZE], centre_uuid[UUID_SIZE];
     struct checkpointer  *checkpointer;
     struct writer        *writer;
     struct reader        *readers[LANE_COUNT];
@@ -72,7 +72,7 @@ open_journal(struct store *s, struct journal *j, struct tb_err *e)
     if (db_open(&j->db, s->path, s->settings.vfs, DB_READ_WRITE, store_query_texts, Q_COUNT, e) != TB_OK)
         return e->code;
     if (store_migrate(&j->db, store_migrations, e) == TB_OK)
-        TB_TRY(journal_load(j, e));
+        TB_TRY(journal_load(j, s->settings.node, e));
     if (e->code != TB_OK)
         db_close(&j->db);
     return e->code;
@@ -109,6 +109,7 @@ store_open(struct store **out, const struct store_settings *settings, struct tb_
     *e = (struct tb_err){ 0 };
     if (make_dir(s->dir, e) == TB_OK && take_lock(s, e) == TB_OK && open_journal(s, &j, e) == TB_OK) {
         memcpy(s->uuid, j.self.uuid, sizeof s->uuid);
+        memcpy(s->centre_uuid, j.self.centre_uuid, sizeof s->centre_uuid);
         TB_TRY(open_threads(s, &j, e));
     }
     if (e->code != TB_OK) {
@@ -148,6 +149,7 @@ store_status(const struct store *s, struct store_status *out)
         .n_ops = s->facts.n_ops, .n_commits = s->facts.n_commits, .node = (uint32_t)s->facts.node,
     };
     memcpy(out->journal_uuid, s->uuid, sizeof out->journal_uuid);
+    memcpy(out->centre_uuid, s->centre_uuid, sizeof out->centre_uuid);
 }
 
 void

@@ -26,6 +26,7 @@ struct store_settings {
     size_t                 batch;           /* ops in one transaction, 1..256 */
     uint64_t               reserve_bytes;   /* free space below which changes by users get TB_EFULL */
     unsigned               members_per_room, rooms_per_user;    /* joining beyond is TB_EDENIED */
+    uint32_t               node;            /* of a journal that has written nothing; 0: the centre gives it one */
     unsigned               key_keep_days;   /* how long idempotency keys are known */
 };
 
@@ -157,12 +158,16 @@ void store_set_last_seen(struct store *, struct store_set_last_seen *);
 
 /* ---- queries: the lane of logins and history ---- */
 
+enum { STORE_PARKED_MAX = 4 };
+
 struct store_find_login {                               /* TB_ENOTFOUND */
     struct store_op   op;
     tb_str            email;                            /* in: borrowed until on_done */
     struct store_user user;                             /* out */
     tb_str            password_hash;                    /* out */
     bool              is_parked;                        /* out: the e-mail belongs to another account */
+    tb_str            parked_hashes[STORE_PARKED_MAX];  /* out: of other accounts here that lost this e-mail */
+    size_t            n_parked;                         /* out */
 };
 void store_find_login(struct store *, struct store_find_login *);
 
@@ -238,5 +243,6 @@ struct store_status {
     uint64_t n_ops, n_commits;  /* since start */
     uint32_t node;              /* 0..4095 */
     char     journal_uuid[37];
+    char     centre_uuid[37];   /* when the store was opened; empty: no centre was known */
 };
 void store_status(const struct store *, struct store_status *out);

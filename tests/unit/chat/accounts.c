@@ -202,6 +202,35 @@ a_conflict_is_told_only_to_who_knows_the_password(void **state)
     }
 }
 
+/* The e-mail is another's by now: his password goes first, then those of accounts that lost it. */
+static void
+who_lost_his_e_mail_to_another_is_told_after_his_own_password_and_the_other_gets_in(void **state)
+{
+    static const struct { const char *password; enum tb_code code; } rows[] = {
+        { "owner's horse", TB_OK }, { "first loser's", TB_ECONFLICT }, { "second loser's", TB_ECONFLICT }, { "nobody's", TB_EAUTH },
+    };
+    struct chat_rig *r = *state;
+    char             hashes[3][CHAT_HASH_SIZE];
+    struct tb_err    e;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(TB_OK, chat_password_hash(tb_str_of(rows[i].password), CHAT_COST_MIN, hashes[i], &e));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct try t;
+        char       peer[] = { '1', (char)('0' + i), '\0' };
+        start_login(r, &t, "a@b", peer, rows[i].password);
+        struct store_find_login *find = fake_request(FAKE_FIND_LOGIN);
+        find->parked_hashes[0] = tb_str_of(hashes[1]);
+        find->parked_hashes[1] = tb_str_of(hashes[2]);
+        find->n_parked = 2;
+        answer_known(hashes[0], false);
+        for (int k = 0; k < 3 && r->n_done == 0; k++)
+            settle(r);
+        assert_int_equal(rows[i].code, t.login.call.err.code);
+        assert_true(is_wiped(t.password, strlen(rows[i].password)));
+        chat_call_fini(&t.login.call);
+    }
+}
+
 static void
 a_bcrypt_hash_is_replaced_at_login_and_a_failure_of_that_harms_nobody(void **state)
 {
@@ -385,6 +414,7 @@ main(void)
         IN_RIG(a_taken_e_mail_is_told),
         IN_RIG(the_right_password_gives_a_token),
         IN_RIG(an_unknown_e_mail_takes_the_same_road_and_gets_the_same_answer),
+        IN_RIG(who_lost_his_e_mail_to_another_is_told_after_his_own_password_and_the_other_gets_in),
         IN_RIG(a_conflict_is_told_only_to_who_knows_the_password),
         IN_RIG(a_bcrypt_hash_is_replaced_at_login_and_a_failure_of_that_harms_nobody),
         IN_RIG(tries_are_counted_per_e_mail_and_address_before_anything_is_asked),

@@ -157,7 +157,9 @@ replay_one(struct check *c, sqlite3_stmt *st, uint32_t node, struct tb_err *e)
     } else {
         op.pos = db_col_int(st, 0), op.node = node, op.seq = db_col_int(st, 2), op.at = db_col_int(st, 3);
         check_about(c, st, &op);
-        if (op_apply(&c->replay, &op, c->self.node, &bad) == TB_EIO)
+        if (journal_add_to_rooms(&c->replay, &op, &bad) == TB_OK)
+            TB_TRY(op_apply(&c->replay, &op, c->self.node, &bad));
+        if (bad.code == TB_EIO)
             fault(c, "journal: position %" PRId64 " cannot be applied: %s", op.pos, bad.why);
         else if (bad.code != TB_OK)
             *e = bad;
@@ -220,6 +222,7 @@ static const struct {
     const char *table, *key;    /* key: what a report names */
     const char *columns;
 } tables[] = {
+    { "journal_also", "'room ' || room_id || ', position ' || pos", "room_id, pos" },
     { "user", "'id ' || id", "id, hlc, created_at, email, email_key, email_stamp, email_node, email_parked, username,"
                              " username_stamp, username_node, password, password_stamp, password_node, last_seen" },
     { "room", "'id ' || id", "id, hlc, name, is_private, created_by, created_at" },
@@ -264,6 +267,65 @@ compare_tables(struct check *c, struct tb_err *e)
     return e->code;
 }
 
+/* ---- the schema ---- */
+
+static void
+report_schema(struct check *c, sqlite3_stmt *st, void *arg)
+{
+    (void)arg;
+    fault(c, "schema: " TB_STR_FMT " is not as this program makes it", TB_STR_ARG(db_col_text(st, 0)));
+}
+
+/* Its text decides what the tables keep and what their indexes find, so not a byte of it may differ either. */
+static enum tb_code
+compare_schema(struct check *c, struct tb_err *e)
+{
+    static const char sql[] =
+        "SELECT name FROM (SELECT type, name, tbl_name, sql FROM journal.sqlite_schema"
+        " EXCEPT SELECT type, name, tbl_name, sql FROM main.sqlite_schema)"
+        " UNION SELECT name FROM (SELECT type, name, tbl_name, sql FROM main.sqlite_schema"
+        " EXCEPT SELECT type, name, tbl_name, sql FROM journal.sqlite_schema)";
+
+    begin_part(c);
+    return each_row(&c->replay, sql, report_schema, c, NULL, e);
+}
+
+/* ---- the row self ---- */
+
+static void
+check_count(struct check *c, sqlite3_stmt *st, void *arg)
+{
+    static const char *const kinds[] = { "user", "room", "member", "message" };
+    const int64_t given[] = { c->self.users, c->self.rooms, c->self.members, c->self.messages };
+    (void)arg;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (db_col_int(st, (int)i) > given[i])
+            fault(c, "self: it says that %" PRId64 " ids of the kind %s were given, and number %" PRId64 " is there",
+                  given[i], kinds[i], db_col_int(st, (int)i));
+    if (db_col_int(st, 4) > c->self.hlc)
+        fault(c, "self: its clock is behind an op of ours");
+    if (c->self.pushed_seq > c->self.seq)
+        fault(c, "self: seq %" PRId64 " is said to be at the centre, the journal ends at %" PRId64, c->self.pushed_seq,
+              c->self.seq);
+}
+
+/* Were a counter or the clock behind what is there, ids would come twice or an order be turned round. */
+static enum tb_code
+check_self(struct check *c, struct tb_err *e)
+{
+    char sql[512];
+
+    snprintf(sql, sizeof sql, "SELECT (SELECT MAX(id) FROM user WHERE id >> %1$d = %2$u) & %3$" PRId64
+             ", (SELECT MAX(id) FROM room WHERE id >> %1$d = %2$u) & %3$" PRId64
+             ", (SELECT MAX(id) FROM member WHERE id >> %1$d = %2$u) & %3$" PRId64
+             ", (SELECT MAX(id) FROM message WHERE id >> %1$d = %2$u) & %3$" PRId64
+             ", (SELECT MAX(at) FROM journal WHERE node = %2$u)",
+             (int)ID_COUNTER_BITS, (unsigned)c->self.node, (INT64_C(1) << ID_COUNTER_BITS) - 1);
+    begin_part(c);
+    return each_row(&c->db, sql, check_count, c, NULL, e);
+}
+
 /* ---- references ---- */
 
 static const char *const references[][2] = {
@@ -272,6 +334,9 @@ static const char *const references[][2] = {
     { "a member of no room", "SELECT id FROM member WHERE room_id NOT IN (SELECT id FROM room)" },
     { "a member who is no user", "SELECT id FROM member WHERE user_id NOT IN (SELECT id FROM user WHERE hlc > 0)" },
     { "a room by no user", "SELECT id FROM room WHERE created_by NOT IN (SELECT id FROM user WHERE hlc > 0)" },
+    { "an idempotency key of no such message",
+      "SELECT message_id FROM send_key k WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.id = k.message_id"
+      " AND m.sender_id = k.user_id AND m.created_at / 86400000 = k.day)" },
     { "a receipt of no user", "SELECT message_id FROM receipt WHERE user_id NOT IN (SELECT id FROM user WHERE hlc > 0)" },
 };
 
@@ -321,7 +386,8 @@ run(struct check *c, const char *path, struct tb_err *e)
         return e->code;
     begin_part(c);
     if (each_row(&c->db, "PRAGMA integrity_check", report_integrity, c, NULL, e) != TB_OK ||
-        walk_journal(c, e) != TB_OK || compare_tables(c, e) != TB_OK)
+        compare_schema(c, e) != TB_OK || walk_journal(c, e) != TB_OK || compare_tables(c, e) != TB_OK ||
+        check_self(c, e) != TB_OK)
         return e->code;
     return check_references(c, e);
 }

@@ -11,10 +11,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
-enum {
-    ID_COUNTER_BITS = 41,   /* with 12 bits of node an id stays below 2^53 (DESIGN section 3) */
-    TAIL_CHECKED = 256,     /* ops whose chain is checked at every start: a batch */
-};
+enum { TAIL_CHECKED = 256 };    /* ops whose chain is checked at every start: a batch */
 
 static void
 make_uuid(char out[UUID_SIZE])          /* RFC 4122 version 4 */
@@ -155,14 +152,13 @@ int_or_null(int64_t v)
     return v != 0 ? (struct db_arg)I(v) : (struct db_arg)NUL;
 }
 
-/* An op about several rooms is found by each of them. */
-static enum tb_code
-add_to_rooms(struct journal *j, const struct op *op, struct tb_err *e)
+enum tb_code
+journal_add_to_rooms(struct db *d, const struct op *op, struct tb_err *e)
 {
     if ((op->kind != OP_DELIVERED && op->kind != OP_READ) || op->receipts.n < 2)
         return TB_OK;
     for (size_t i = 0; i < op->receipts.n; i++)
-        if (db_run(&j->db, Q_APPEND_ALSO, ARGS(I(op->receipts.of[i].room_id), I(op->pos)), e) != TB_OK)
+        if (db_run(d, Q_APPEND_ALSO, ARGS(I(op->receipts.of[i].room_id), I(op->pos)), e) != TB_OK)
             return e->code;
     return TB_OK;
 }
@@ -180,7 +176,7 @@ add_row(struct journal *j, struct op *op, tb_str body, const struct chain *chain
         return e->code;
     op->pos = j->self.head_pos = sqlite3_last_insert_rowid(j->db.sql);
     j->self.head_chain = *chain;
-    return is_silent ? TB_OK : add_to_rooms(j, op, e);
+    return journal_add_to_rooms(&j->db, op, e);
 }
 
 enum tb_code

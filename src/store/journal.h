@@ -6,7 +6,10 @@
 #include "store/db.h"
 #include "store/feed.h"
 
-enum { UUID_SIZE = 37 };                /* text with its NUL */
+enum {
+    UUID_SIZE = 37,                     /* text with its NUL */
+    ID_COUNTER_BITS = 41,               /* with 12 bits of node an id stays below 2^53 (DESIGN section 3) */
+};
 
 struct self {                           /* the row of that name: who we are and how far we have come */
     char         uuid[UUID_SIZE], centre_uuid[UUID_SIZE];
@@ -44,6 +47,9 @@ struct op journal_begin(struct journal *j, enum op_kind kind);
 
 /* Stores and applies it; op->seq and op->pos are set. Failing, the caller rolls back and restores self. */
 enum tb_code journal_append(struct journal *j, struct op *op, struct tb_err *e) TB_MUST_CHECK;
+
+/* An op about several rooms is found by each of them: their rows of journal_also. Part of journal_append. */
+enum tb_code journal_add_to_rooms(struct db *d, const struct op *op, struct tb_err *e) TB_MUST_CHECK;
 
 /* Stores and applies an op that was made elsewhere: body byte for byte, node, seq, at and chain as they are there. op->pos is
  * set. OP_PARKED has no effect. is_silent: it changes nothing that sockets hear of, so those who follow a room pass it over. */

@@ -2,22 +2,43 @@
  * own, never in cookies, so credentials are not allowed and "*" gives nothing away. */
 #include "net/internal.h"
 
-static const struct net_header preflight_headers[] = {
-    { TB_LIT("access-control-allow-methods"), TB_LIT("GET, HEAD, POST, PUT, PATCH, DELETE") },
-    { TB_LIT("access-control-allow-headers"), TB_LIT("authorization, content-type, idempotency-key") },
-    { TB_LIT("access-control-max-age"), TB_LIT("7200") },       /* seconds; the most that Chromium keeps */
-};
+#include <ctype.h>
 
-const struct net_response net_cors_preflight = {
-    .status = 204,
-    .headers = preflight_headers,
-    .n_headers = sizeof preflight_headers / sizeof preflight_headers[0],
-};
 
 bool
 net_cors_is_preflight(const struct net *net, const h2o_req_t *req)
 {
     return net->cors_origins[0] != '\0' && h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("OPTIONS"));
+}
+
+/* tokens, commas and blanks: nothing that could mean more in our answer than it did in the request */
+static bool
+is_list_of_names(tb_str text)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~, \t";
+
+    for (size_t i = 0; i < text.n; i++)
+        if (!isalnum((unsigned char)text.p[i]) && (text.p[i] == '\0' || strchr(others, text.p[i]) == NULL))
+            return false;
+    return text.n > 0;
+}
+
+/* A page's client may send headers of its own (extraHeaders of Socket.IO's): those it asks for are allowed. */
+struct net_response
+net_cors_preflight(const h2o_req_t *req, struct net_header headers[NET_PREFLIGHT_HEADERS])
+{
+    ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT("access-control-request-headers"), -1);
+    tb_str  asked = TB_STR_NULL;
+
+    if (at >= 0)
+        asked = (tb_str){ .p = req->headers.entries[at].value.base, .n = req->headers.entries[at].value.len };
+    headers[0] = (struct net_header){ TB_LIT("access-control-allow-methods"),
+                                      TB_LIT("GET, HEAD, POST, PUT, PATCH, DELETE") };
+    headers[1] = (struct net_header){ TB_LIT("access-control-allow-headers"),
+                                      is_list_of_names(asked) ? asked
+                                                              : TB_LIT("authorization, content-type, idempotency-key") };
+    headers[2] = (struct net_header){ TB_LIT("access-control-max-age"), TB_LIT("7200") };   /* s; the most Chromium keeps */
+    return (struct net_response){ .status = 204, .headers = headers, .n_headers = NET_PREFLIGHT_HEADERS };
 }
 
 static void

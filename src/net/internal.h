@@ -145,6 +145,7 @@ bool net_early_is_too_much(const struct net_conn *);
 void net_early_refuse(struct net_conn *);                           /* answers 413; c may be gone afterwards */
 
 /* cors.c: headers that let pages of other origins read the answer. */
-extern const struct net_response net_cors_preflight;
+enum { NET_PREFLIGHT_HEADERS = 3 };
 bool net_cors_is_preflight(const struct net *, const h2o_req_t *);
+struct net_response net_cors_preflight(const h2o_req_t *, struct net_header headers[NET_PREFLIGHT_HEADERS]);
 void net_cors_add(struct net *, h2o_req_t *);

@@ -314,12 +314,15 @@ net_req_max_body(const struct net *net, tb_str target)
 static bool
 was_answered_here(struct net *net, h2o_req_t *h2o)
 {
-    if (head_size(h2o) > NET_MAX_HEAD)
+    if (head_size(h2o) > NET_MAX_HEAD) {
         send_failure(net, h2o, TB_ETOOBIG, 431);
-    else if (net_cors_is_preflight(net, h2o))
-        send_answer(net, h2o, &net_cors_preflight, false);
-    else
+    } else if (net_cors_is_preflight(net, h2o)) {
+        struct net_header   headers[NET_PREFLIGHT_HEADERS];
+        struct net_response allowed = net_cors_preflight(h2o, headers);
+        send_answer(net, h2o, &allowed, false);
+    } else {
         return false;
+    }
     net_conn_touch(net_conn_of(h2o));
     return true;
 }

@@ -188,7 +188,7 @@ eio_engine_request(struct eio_engine *en, struct eio_request *rq)
         serve_known(q.session, rq);
         return;
     }
-    struct eio_session *s = eio_session_ref(eio_session_new(en, NULL, q.is_base64));
+    struct eio_session *s = eio_session_ref(eio_session_new(en, NULL));
     eio_poll_get(s, rq);
     eio_session_announce(s, rq);
     eio_session_unref(&s);
@@ -204,12 +204,13 @@ eio_engine_upgrade(struct eio_engine *en, struct eio_request *rq, const struct e
         return NULL;
 
     struct eio_stream *st = eio_stream_new(en, ops, conn);
+    st->is_base64 = q.is_base64;
     if (q.has_sid) {
         bool is_first = en->options.allow_upgrades && q.session->state == EIO_POLLING;
         eio_probe_new(st, is_first ? q.session : NULL);
         return st;
     }
-    st->session = eio_session_new(en, st, q.is_base64);
+    st->session = eio_session_new(en, st);
     eio_session_announce(st->session, rq);
     return st;
 }

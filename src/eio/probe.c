@@ -114,6 +114,8 @@ upgrade(struct eio_probe *p)
     st->session = s;
     s->stream = st;
     s->engine->stats.upgrades++;
+    if (st->is_base64)
+        eio_session_requeue(s);
     eio_session_mark(s);
 }
 

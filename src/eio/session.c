@@ -121,7 +121,7 @@ queue_frame(struct eio_session *s, struct eio_frame *f)
 {
     uint32_t before = s->queue.bytes;
 
-    if (s->is_base64 && f->is_binary) {
+    if (f->is_binary && s->stream != NULL && s->stream->is_base64) {
         f = eio_frame_as_base64(f);
         eio_queue_push(&s->queue, f);
         eio_frame_unref(&f);
@@ -139,6 +139,17 @@ eio_session_pop(struct eio_session *s, uint32_t n)
 
     eio_queue_pop(&s->queue, n);
     s->engine->stats.bytes_queued -= before - s->queue.bytes;
+}
+
+void
+eio_session_requeue(struct eio_session *s)
+{
+    for (uint32_t n = s->queue.n; n > 0; n--) {
+        struct eio_frame *f = eio_frame_ref(eio_queue_at(&s->queue, 0));
+        eio_session_pop(s, 1);
+        queue_frame(s, f);
+        eio_frame_unref(&f);
+    }
 }
 
 static void
@@ -351,14 +362,13 @@ choose_sid(struct eio_session *s)
 }
 
 struct eio_session *
-eio_session_new(struct eio_engine *en, struct eio_stream *st, bool is_base64)
+eio_session_new(struct eio_engine *en, struct eio_stream *st)
 {
     struct eio_session *s = TB_NEW(struct eio_session);
 
     s->engine = en;
     s->stream = st;
     s->state = st != NULL ? EIO_STREAMING : EIO_POLLING;
-    s->is_base64 = is_base64 && st != NULL;
     s->refs = 1;
     s->write_due_ms = INT64_MAX;
     s->timer.fire = on_time;

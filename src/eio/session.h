@@ -45,7 +45,6 @@ struct eio_session {
     bool                awaits_pong : 1;        /* due_ms is the heartbeat's time-out */
     bool                wants_drain : 1;
     bool                is_dirty : 1;
-    bool                is_base64 : 1;          /* asked for binary as text, also on a WebSocket */
     char                sid[EIO_SID_SIZE];
 };
 
@@ -53,7 +52,7 @@ struct eio_session {
 
 /* A new session in state POLLING (or STREAMING with a stream), known to the engine, its open packet queued; the
  * application hears of it from eio_session_announce. */
-struct eio_session *eio_session_new(struct eio_engine *, struct eio_stream *st, bool is_base64);
+struct eio_session *eio_session_new(struct eio_engine *, struct eio_stream *st);
 void                eio_session_announce(struct eio_session *, const struct eio_request *rq);
 
 void eio_session_move(struct eio_session *, enum eio_state to);
@@ -77,6 +76,7 @@ void eio_session_finish(struct eio_session *);
 void eio_session_mark(struct eio_session *);
 
 void eio_session_pop(struct eio_session *, uint32_t n);         /* n frames have left */
+void eio_session_requeue(struct eio_session *);                 /* what waits, as the stream that has come wants it */
 void eio_session_arm(struct eio_session *);                     /* after due_ms or write_due_ms became earlier */
 
 static inline bool
@@ -105,6 +105,7 @@ struct eio_stream {
     struct tb_buf      *control;        /* our control frames in the write under way */
     struct eio_ws       ws;
     uint16_t            close_code;     /* of the close frame that is owed or was sent; 0: none */
+    bool                is_base64 : 1;          /* its client asked for binary as text (query b64) */
     bool                is_open : 1;            /* the 101 has left */
     bool                is_writing : 1;
     bool                owes_probe : 1;         /* "3probe" */

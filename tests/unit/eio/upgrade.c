@@ -199,6 +199,29 @@ ten_thousand_messages_cross_in_order(void **state)
 }
 
 static void
+binary_that_waited_is_text_for_a_websocket_that_asked_for_it(void **state)
+{
+    struct rig       *r = *state;
+    struct eio_frame *bytes = eio_frame_binary(TB_LIT("\1\2"));
+    char              query[96];
+
+    assert_int_equal(EIO_SENT, eio_session_send(r->session, &bytes, 1));
+    emit(r, "between");
+    assert_int_equal(EIO_SENT, eio_session_send(r->session, &bytes, 1));
+    snprintf(query, sizeof query, "%s&b64=1", r->ws_query);
+    fake_connect(&r->fake, &r->ws, query);
+    fake_text(&r->ws, "5");
+    assert_int_equal(EIO_SENT, eio_session_send(r->session, &bytes, 1));
+    fake_turn(&r->fake);
+    assert_string_equal("bAQI=", fake_next(&r->ws));
+    assert_string_equal("4between", fake_next(&r->ws));
+    assert_string_equal("bAQI=", fake_next(&r->ws));
+    assert_string_equal("bAQI=", fake_next(&r->ws));
+    assert_int_equal(0, eio_session_queued(r->session));
+    eio_frame_unref(&bytes);
+}
+
+static void
 a_get_that_still_waits_at_5_is_ended_by_a_noop(void **state)
 {
     struct rig *r = *state;
@@ -414,6 +437,7 @@ main(void)
         T(the_whole_way),
         T(messages_go_by_poll_until_the_client_says_5),
         T(ten_thousand_messages_cross_in_order),
+        T(binary_that_waited_is_text_for_a_websocket_that_asked_for_it),
         T(a_get_that_still_waits_at_5_is_ended_by_a_noop),
         T(after_the_upgrade_polling_is_a_bad_request),
         T(a_client_may_skip_the_probe),

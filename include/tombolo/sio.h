@@ -32,7 +32,7 @@ enum { SIO_SID_MAX = 39 };          /* bytes of a socket's id; those that the li
 struct sio_options {
     struct eio_options eio;
     uint32_t connect_timeout_ms;    /* a connection that has joined no namespace for so long is closed; 0: never */
-    uint32_t max_attachments;       /* of one packet that comes in; more closes the connection, "parse error" */
+    uint32_t max_attachments;       /* of one packet that comes in; more closes the connection, "forced close" */
     uint32_t max_attachment_bytes;  /* of one packet that comes in, together; the same */
     uint32_t max_namespaces;        /* that one connection may have joined or asked for; beyond it CONNECT_ERROR */
 };
@@ -76,8 +76,8 @@ void                sio_conn_close(struct sio_conn *, enum eio_manner);     /* n
     X(SIO_TRANSPORT_CLOSE,   "transport close")                             \
     X(SIO_TRANSPORT_ERROR,   "transport error")                             \
     X(SIO_PING_TIMEOUT,      "ping timeout")                                \
-    X(SIO_PARSE_ERROR,       "parse error")                                 \
-    X(SIO_FORCED_CLOSE,      "forced close")                                \
+    X(SIO_PARSE_ERROR,       "parse error")         /* what came is no Engine.IO packet */ \
+    X(SIO_FORCED_CLOSE,      "forced close")        /* or no Socket.IO packet */ \
     X(SIO_SHUTTING_DOWN,     "server shutting down")                        \
     X(SIO_FORCED_BY_SERVER,  "forced server close")         /* sio_conn_close, or a packet out of turn */ \
     X(SIO_LEFT_BY_CLIENT,    "client namespace disconnect") \

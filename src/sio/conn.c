@@ -1,5 +1,5 @@
 /* One connection: packets of Engine.IO messages, attachments included, to the socket whose namespace they name.
- * Protocol violations end the connection, as with the reference server: text that is no packet ("parse error"), a
+ * Protocol violations end the connection, as with the reference server: text that is no packet ("forced close"), a
  * packet for a namespace that was not joined, a second CONNECT ("forced server close").
  * What always holds: while it is open, each of its sockets is in its list and in no other; it is closed by
  * eio_session_close only, which leads to on_close, where everything ends. */
@@ -132,7 +132,7 @@ static void
 reject(struct sio_conn *c, const char *why)
 {
     log_debug("sio.bad_packet", "conn=%p why=\"%s\"", (void *)c, why);
-    sio_conn_end(c, SIO_PARSE_ERROR, EIO_AFTER_FLUSH);
+    sio_conn_end(c, SIO_FORCED_CLOSE, EIO_AFTER_FLUSH);
 }
 
 /* ---- attachments ---- */

@@ -276,13 +276,13 @@ what_is_out_of_place_ends_the_connection(void **state)
         const char *says, *text, *reason;
         bool        is_binary;
     } cases[] = {
-        { "no packet", "4abc", "parse error", false },
-        { "an empty message", "4", "parse error", false },
-        { "a payload of the wrong type", "42{}", "parse error", false },
-        { "an invalid ack id", "42abc[\"message-with-ack\",1]", "parse error", false },
-        { "a reserved event", "42[\"disconnect\"]", "parse error", false },
-        { "an attachment of nothing", "abc", "parse error", true },
-        { "too many attachments", "454-[\"a\"]", "parse error", false },
+        { "no packet", "4abc", "forced close", false },
+        { "an empty message", "4", "forced close", false },
+        { "a payload of the wrong type", "42{}", "forced close", false },
+        { "an invalid ack id", "42abc[\"message-with-ack\",1]", "forced close", false },
+        { "a reserved event", "42[\"disconnect\"]", "forced close", false },
+        { "an attachment of nothing", "abc", "forced close", true },
+        { "too many attachments", "454-[\"a\"]", "forced close", false },
         { "an event for a namespace that was not joined", "42/custom,[\"a\"]", "forced server close", false },
         { "a binary one", "451-/custom,[\"a\"]", "forced server close", false },
         { "an event for one that is not there", "42/nowhere,[\"a\"]", "forced server close", false },

@@ -70,12 +70,12 @@ attachments_have_their_limits_and_their_order(void **state)
     client_join(a, &s);
     fake_text(&s, "451-[\"a\",{\"_placeholder\":true,\"num\":0}]");
     fake_binary(&s, large);
-    assert_heard(a, "gone:/:parse error:rooms=0 closed:forced close ");
+    assert_heard(a, "gone:/:forced close:rooms=0 closed:forced close ");
     fake_stream_fini(&s);
     client_join(a, &s);
     fake_text(&s, "451-[\"a\",{\"_placeholder\":true,\"num\":0}]");
     fake_text(&s, "42[\"b\"]");
-    assert_heard(a, "gone:/:parse error:rooms=0 closed:forced close ");
+    assert_heard(a, "gone:/:forced close:rooms=0 closed:forced close ");
     fake_stream_fini(&s);
     client_join(a, &s);
     fake_text(&s, "452-[\"a\",{\"_placeholder\":true,\"num\":0}]");

@@ -357,6 +357,20 @@ has_token(tb_str list, tb_str token)
     return false;
 }
 
+tb_str
+eio_ws_subprotocol(tb_str offered)
+{
+    static const char separators[] = "()<>@,;:\\\"/[]?={} \t";      /* not in a token [RFC 2616 2.2] */
+    const char       *comma = offered.n > 0 ? memchr(offered.p, ',', offered.n) : NULL;
+    tb_str            first = tb_str_trim((tb_str){ .p = offered.p,
+                                                    .n = comma != NULL ? (size_t)(comma - offered.p) : offered.n });
+
+    for (size_t i = 0; i < first.n; i++)
+        if (first.p[i] <= ' ' || first.p[i] > '~' || strchr(separators, first.p[i]) != NULL)
+            return TB_STR_NULL;
+    return first;
+}
+
 static bool
 is_key(tb_str key)      /* base64 of 16 bytes [4.1] */
 {

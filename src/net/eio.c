@@ -7,8 +7,6 @@
 
 static_assert(EIO_MAX_SLICES <= (int)NET_MAX_SLICES, "a write of the library's fits one of the loop's");
 
-enum { UPGRADE_HEADERS = 1 };
-
 struct net_eio {
     struct net        *net;
     struct eio_engine *engine;          /* NULL until net_eio_serve */
@@ -186,8 +184,10 @@ static const struct net_stream_ops net_ops = { .on_open = road_opened, .on_input
 static void
 refuse(struct net_request *net, int status, tb_str message)
 {
+    static const struct net_header headers[] = { { TB_LIT("sec-websocket-version"), TB_LIT("13") } };   /* [RFC 6455 4.4] */
+
     net_respond(net, &(struct net_response){ .status = status, .content_type = TB_LIT("text/plain; charset=utf-8"),
-                                             .body = message });
+                                             .body = message, .headers = headers, .n_headers = 1 });
 }
 
 static void
@@ -214,10 +214,12 @@ upgrade(struct net_eio *h, struct net_request *net)
     }
     tb_free(x);
     net->app = NULL;
-    const struct net_header headers[UPGRADE_HEADERS] = {
+    tb_str                  protocol = eio_ws_subprotocol(net_request_header(net, TB_LIT("sec-websocket-protocol")));
+    const struct net_header headers[] = {
         { TB_LIT("sec-websocket-accept"), { .p = accept, .n = sizeof accept } },
+        { TB_LIT("sec-websocket-protocol"), protocol },
     };
-    r->net = net_upgrade(net, headers, UPGRADE_HEADERS, &net_ops, r);
+    r->net = net_upgrade(net, headers, protocol.n > 0 ? 2 : 1, &net_ops, r);
     if (r->net == NULL)
         road_gone(r);
 }

@@ -131,8 +131,9 @@ void        net_req_refuse_unanswered(struct net *);                /* 503 in th
 struct net *net_of(h2o_req_t *);
 size_t      net_req_max_body(const struct net *, tb_str target);    /* what the route of a request target takes */
 
-/* Parts a request from h2o's, which is returned, and frees it; NULL: the client has gone. */
+/* Parts a request from h2o's, which is returned; NULL: the client has gone. Then, once its text is needed no more: */
 h2o_req_t *net_req_take(struct net_request *);
+void       net_req_forget(struct net_request *);
 
 /* errors.c: makes h2o's own error pages JSON. */
 #define NET_JSON TB_LIT("application/json; charset=utf-8")

@@ -263,8 +263,13 @@ net_req_take(struct net_request *pub)
 
     if (h2o != NULL)
         part(r);
-    req_free(r);
     return h2o;
+}
+
+void
+net_req_forget(struct net_request *pub)
+{
+    req_free(TB_CONTAINER(pub, struct net_req, pub));
 }
 
 void

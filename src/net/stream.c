@@ -107,21 +107,20 @@ struct net_stream *
 net_upgrade(struct net_request *pub, const struct net_header *headers, size_t n_headers,
             const struct net_stream_ops *ops, void *app)
 {
-    char       protocol[32];
-    tb_str     wanted = { .p = protocol, .n = pub->upgrade.n < sizeof protocol ? pub->upgrade.n : 0 };
-
     assert(tb_thread_is(TB_LOOP));
-    memcpy(protocol, pub->upgrade.p, wanted.n);
     h2o_req_t *h2o = net_req_take(pub);
-    if (h2o == NULL)
+    if (h2o == NULL) {
+        net_req_forget(pub);
         return NULL;
+    }
     struct net_stream *s = TB_NEW(struct net_stream);
     *s = (struct net_stream){ .net = net_of(h2o), .ops = ops, .app = app };
     h2o->res.status = 101;
     h2o->res.reason = "Switching Protocols";
-    add_header(h2o, TB_LIT("upgrade"), wanted);
+    add_header(h2o, TB_LIT("upgrade"), pub->upgrade);
     for (size_t i = 0; i < n_headers; i++)
         add_header(h2o, headers[i].name, headers[i].value);
+    net_req_forget(pub);        /* not before: headers may point into it */
     h2o_http1_upgrade(h2o, NULL, 0, on_upgraded, s);
     return s;
 }

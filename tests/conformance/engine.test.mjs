@@ -1,5 +1,6 @@
 // Engine.IO 4 on the wire, below both addresses: what the published test suite asks for, and what it leaves out.
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { after, afterEach, before, test } from 'node:test';
 import { MAX_PAYLOAD, PATIENCE, PING_INTERVAL, PING_TIMEOUT, Poll, event, start } from './lib/program.mjs';
 import { Socket } from 'engine.io-client';
@@ -97,6 +98,24 @@ for (const folder of [ECHO, '/socket.io/']) {
     assert.match(preflight.headers['access-control-allow-methods'], /POST/);
     assert.equal((await server.request('GET', polling, { headers })).headers['access-control-allow-origin'], '*');
     await wire(`${folder}?EIO=4&transport=websocket`, { origin: 'https://page.example' }).opened;
+  });
+
+  test(`${folder}: of the subprotocols that a client offers the first is named`, async () => {
+    const one = wire(`${folder}?EIO=4&transport=websocket`, { protocols: ['mine', 'other'] });
+    assert.equal((await one.take())[0], '0');
+    assert.equal(one.ws.protocol, 'mine');
+  });
+
+  test(`${folder}: a WebSocket of another version is refused and told ours`, async () => {
+    const { status, headers } = await wire(`${folder}?EIO=4&transport=websocket`, { protocolVersion: 8 }).refused;
+    assert.equal(status, 400);
+    assert.equal(headers['sec-websocket-version'], '13');
+  });
+
+  test(`${folder}: a page may send headers of its own`, async () => {
+    const headers = { origin: 'https://page.example', 'access-control-request-method': 'GET', 'access-control-request-headers': 'x-mine' };
+    const preflight = await server.request('OPTIONS', polling, { headers });
+    assert.equal(preflight.headers['access-control-allow-headers'], 'x-mine');
   });
 
   test(`${folder}: pings come by polling while they are answered`, async () => {
@@ -233,6 +252,25 @@ test('what waits for a GET when the upgrade comes leaves by WebSocket, once and 
   await one.send('5', '4d');
   assert.deepEqual([await one.next(), await one.next(), await one.next(), await one.next(), await one.next()],
     ['4a', '4b', Buffer.from([1, 2]), '4c', '4d']);
+});
+
+test('a client that wants no binary gets base64 by WebSocket too, also what waited for the upgrade', async () => {
+  const poll = await Poll.open(calm, ECHO);
+  await poll.post(['4a', 'bAQI='].join(SEPARATOR));
+  const one = kept(calm.wire(`${ECHO}?EIO=4&transport=websocket&sid=${poll.sid}&b64=1`));
+  await one.send('2probe');
+  assert.equal(await one.next(), '3probe');
+  await one.send('5', Buffer.from([3, 4]));
+  assert.deepEqual([await one.next(), await one.next(), await one.next()], ['4a', 'bAQI=', 'bAwQ=']);
+});
+
+test('a body in chunks is a payload like any other', async () => {
+  const poll = await Poll.open(calm, ECHO);
+  const rq = http.request(`${calm.url}${poll.path}`, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } });
+  rq.write('4he');
+  rq.end('llo');
+  assert.equal((await event(rq, 'response'))[0].resume().statusCode, 200);
+  assert.equal((await poll.get()).text, '4hello');
 });
 
 test('a probe that hangs up leaves the session to polling', async () => {

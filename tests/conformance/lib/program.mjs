@@ -130,14 +130,14 @@ export class Wire {
   constructor(url, options) {
     this.messages = [];
     this.takers = [];
-    this.ws = new WebSocket(url, options);
+    this.ws = new WebSocket(url, options?.protocols ?? [], options);
     this.ws.on('message', (data, isBinary) => this.put(isBinary ? data : data.toString()));
     this.ws.on('error', () => {});
     this.opened = new Promise((done) => this.ws.once('open', done));
-    this.refused = new Promise((done) => this.ws.once('unexpected-response', (_, rs) => {
+    this.refusal = new Promise((done) => this.ws.once('unexpected-response', (_, rs) => {
       let text = '';
       rs.setEncoding('utf8').on('data', (more) => { text += more; });
-      rs.once('end', () => { this.ws.terminate(); done({ status: rs.statusCode, text }); });
+      rs.once('end', () => { this.ws.terminate(); done({ status: rs.statusCode, headers: rs.headers, text }); });
     }));
     this.ended = new Promise((done) => this.ws.once('close', (code) => { this.put(undefined); done(code); }));
   }
@@ -149,6 +149,8 @@ export class Wire {
       this.messages.push(message);
     }
   }
+
+  get refused() { return within(WAIT_MS, this.refusal, 'a refusal'); }
 
   // undefined: it has been closed.
   take() {

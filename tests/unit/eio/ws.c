@@ -329,6 +329,24 @@ the_handshake_is_checked_and_answered(void **state)     /* sections 4.2.1, 4.2.2
     }
 }
 
+static void
+the_first_subprotocol_is_named(void **state)            /* sections 4.1, 4.2.2 */
+{
+    static const struct {
+        const char *offered, *named;
+    } offers[] = {
+        { "chat", "chat" },     { "chat, v2.superchat", "chat" }, { " a ,b", "a" }, { "", "" },
+        { ",b", "" },           { "a b", "" },                    { "a\"b\"", "" }, { "caf\xc3\xa9", "" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof offers / sizeof *offers; i++) {
+        tb_str named = eio_ws_subprotocol(tb_str_of(offers[i].offered));
+        if (!tb_str_eq(tb_str_of(offers[i].named), named))
+            fail_msg("\"%s\": " TB_STR_FMT, offers[i].offered, TB_STR_ARG(named));
+    }
+    assert_int_equal(0, eio_ws_subprotocol(TB_STR_NULL).n);
+}
+
 int
 main(void)
 {
@@ -340,6 +358,7 @@ main(void)
         cmocka_unit_test(our_headers_are_unmasked_final_and_as_short_as_can_be),
         cmocka_unit_test(our_close_frames_carry_a_code_or_nothing),
         cmocka_unit_test(the_handshake_is_checked_and_answered),
+        cmocka_unit_test(the_first_subprotocol_is_named),
     };
     return tap_run(tests);
 }

@@ -1,6 +1,12 @@
 #pragma once
 /* All SQL of the store, by number. A connection prepares what it uses. ?1.. are bound in order. */
 
+/* Rows of Q_DELIVERED_MANY behind its first; "?" is one more than the largest number before it. */
+enum { RECEIPTS_AT_ONCE = 32 };
+#define RECEIPTS_1    ", (?, ?, ?1)"
+#define RECEIPTS_5    RECEIPTS_1 RECEIPTS_1 RECEIPTS_1 RECEIPTS_1 RECEIPTS_1
+#define RECEIPTS_MORE RECEIPTS_5 RECEIPTS_5 RECEIPTS_5 RECEIPTS_5 RECEIPTS_5 RECEIPTS_5 RECEIPTS_1
+
 #define STORE_QUERIES(X)                                                                                               \
     X(Q_BEGIN, "BEGIN IMMEDIATE")                                                                                      \
     X(Q_BEGIN_READ, "BEGIN")                                                                                           \
@@ -122,6 +128,9 @@
     X(Q_DELIVERED, "INSERT INTO receipt (message_id, user_id, delivered_at) VALUES (?1, ?2, ?3)"                       \
                    " ON CONFLICT (message_id, user_id) DO UPDATE"                                                      \
                    " SET delivered_at = min(COALESCE(delivered_at, ?3), ?3)")                                          \
+    X(Q_DELIVERED_MANY, "INSERT INTO receipt (message_id, user_id, delivered_at) VALUES (?2, ?, ?1)" RECEIPTS_MORE         \
+                        " ON CONFLICT (message_id, user_id) DO UPDATE"                                                 \
+                        " SET delivered_at = min(COALESCE(delivered_at, ?1), ?1)")                                     \
     X(Q_READ, "INSERT INTO receipt (message_id, user_id, delivered_at, read_at) VALUES (?1, ?2, ?3, ?3)"               \
               " ON CONFLICT (message_id, user_id) DO UPDATE SET delivered_at = min(COALESCE(delivered_at, ?3), ?3),"   \
               " read_at = min(COALESCE(read_at, ?3), ?3)")                                                             \

@@ -108,9 +108,50 @@ any_order_of_arrival_gives_the_same_state(void **state)
     tb_free(expected);
 }
 
+/* More rows than one statement takes, in lists that cross each other, some there before with an earlier or a later time. */
+static void
+an_op_of_many_receipts_stores_each_with_its_earliest_time(void **state)
+{
+    enum { USERS = 3, MESSAGES = 31, N = USERS * MESSAGES, AT = 500, EARLY = 400, LATE = 600 };
+    static const char  all[] = "SELECT COUNT(*), COUNT(DISTINCT user_id), SUM(delivered_at) FROM receipt";
+    struct db          d;
+    struct tb_err      e = { 0 };
+    sqlite3_stmt      *st = NULL;
+    int64_t            ids[MESSAGES], first[] = { 3 }, last[] = { MESSAGES };
+    struct op_receipts of[USERS], early = { .room_id = ROOM, .user_id = 2, .message_ids = first, .n = 1 };
+    struct op_receipts late = { .room_id = ROOM, .user_id = 3, .message_ids = last, .n = 1 };
+    const struct op    in_order[] = {
+        { .kind = OP_DELIVERED, .version = 1, .node = 1, .pos = 1, .receipts = { .at = EARLY, .of = &early, .n = 1 } },
+        { .kind = OP_DELIVERED, .version = 1, .node = 1, .pos = 2, .receipts = { .at = LATE, .of = &late, .n = 1 } },
+        { .kind = OP_DELIVERED, .version = 1, .node = 1, .pos = 3, .receipts = { .at = AT, .of = of, .n = USERS } },
+    };
+
+    (void)state;
+    for (int i = 0; i < MESSAGES; i++)
+        ids[i] = i + 1;
+    for (int i = 0; i < USERS; i++)
+        of[i] = (struct op_receipts){ .room_id = ROOM, .user_id = i + 1, .message_ids = ids, .n = MESSAGES };
+    assert_true(N > 2 * RECEIPTS_AT_ONCE && N % RECEIPTS_AT_ONCE != 0);
+    assert_int_equal(TB_OK, db_open(&d, ":memory:", NULL, DB_READ_WRITE, store_query_texts, Q_COUNT, &e));
+    assert_int_equal(TB_OK, store_migrate(&d, store_migrations, &e));
+    for (size_t i = 0; i < sizeof in_order / sizeof *in_order; i++)
+        if (op_apply(&d, &in_order[i], 0, &e) != TB_OK)
+            fail_msg("%s", e.why);
+    assert_int_equal(SQLITE_OK, sqlite3_prepare_v2(d.sql, all, -1, &st, NULL));
+    assert_int_equal(SQLITE_ROW, sqlite3_step(st));
+    assert_int_equal(N, sqlite3_column_int64(st, 0));
+    assert_int_equal(USERS, sqlite3_column_int64(st, 1));
+    assert_int_equal(N * AT - (AT - EARLY), sqlite3_column_int64(st, 2));
+    sqlite3_finalize(st);
+    db_close(&d);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(any_order_of_arrival_gives_the_same_state) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_order_of_arrival_gives_the_same_state),
+        cmocka_unit_test(an_op_of_many_receipts_stores_each_with_its_earliest_time),
+    };
     return tap_run(tests);
 }

@@ -34,27 +34,50 @@ struct packet {
     const struct outlet *outlet;
     tb_str               name, args;
     struct sio_message  *plain, *with_offset;   /* made when first wanted */
+    uint32_t             parts;                 /* in the offset of with_offset */
 };
 
+/* Of receipts: one part for each message or reader. */
+static bool
+is_told_in_parts(const struct op *op)
+{
+    return (op->kind == OP_DELIVERED || op->kind == OP_READ) &&
+           (op->receipts.n > 1 || (op->kind == OP_DELIVERED && op->receipts.n == 1 && op->receipts.of[0].n > 1));
+}
+
+static struct sio_message *
+with_offset(const struct packet *p)
+{
+    const struct store_event *event = p->outlet->event;
+    struct tb_buf             args = TB_BUF_INIT;
+    char                      offset[STORE_OFFSET_SIZE];
+
+    if (is_told_in_parts(&event->op))
+        store_event_offset_within(event, p->parts, offset);
+    else
+        store_event_offset(event, offset);
+    tb_buf_add(&args, p->args);
+    tb_buf_add_char(&args, ',');
+    packet_offset(&args, offset);
+    struct sio_message *m = sio_message_new(p->outlet->live->ns, p->name, tb_buf_str(&args));
+    tb_buf_fini(&args);
+    return m;
+}
+
+/* Members of different rooms have been handed different numbers of an op's packets; most often they are the same. */
 static struct sio_message *
 message_for(struct packet *p, const struct client *c)
 {
-    struct sio_namespace *ns = p->outlet->live->ns;
-    char                  offset[STORE_OFFSET_SIZE];
-
     if (c->mode != OFFSET_ARGUMENT) {
         if (p->plain == NULL)
-            p->plain = sio_message_new(ns, p->name, p->args);
+            p->plain = sio_message_new(p->outlet->live->ns, p->name, p->args);
         return p->plain;
     }
+    if (p->with_offset != NULL && p->parts != c->n_handed + 1)
+        sio_message_free(&p->with_offset);
     if (p->with_offset == NULL) {
-        struct tb_buf args = TB_BUF_INIT;
-        tb_buf_add(&args, p->args);
-        tb_buf_add_char(&args, ',');
-        store_event_offset(p->outlet->event, offset);
-        packet_offset(&args, offset);
-        p->with_offset = sio_message_new(ns, p->name, tb_buf_str(&args));
-        tb_buf_fini(&args);
+        p->parts = c->n_handed + 1;
+        p->with_offset = with_offset(p);
     }
     return p->with_offset;
 }
@@ -75,11 +98,39 @@ touch(struct client *c)
 }
 
 static void
-fall_behind(struct client *c, int64_t seen)
+tell_offset(struct client *c, struct sio_message **message, const char *offset)
 {
-    c->seen = seen;
+    struct tb_buf args = TB_BUF_INIT;
+
+    if (c->mode != OFFSET_EVENT)
+        return;
+    if (*message == NULL) {
+        packet_offset(&args, offset);
+        *message = sio_message_new(c->live->ns, TB_LIT("offset"), tb_buf_str(&args));
+        tb_buf_fini(&args);
+    }
+    sio_emit(c->socket, *message, SIO_RELIABLE);    /* a full queue: the next batch brings a newer one */
+}
+
+/* Where it stands within the op that did not fit: a line that is cut before each page's end must get on all the same. */
+static void
+tell_offset_within(struct client *c, const struct store_event *event)
+{
+    struct sio_message *message = NULL;
+    char                offset[STORE_OFFSET_SIZE];
+
+    store_event_offset_within(event, c->handed_pos == event->op.pos ? c->n_handed : 0, offset);
+    tell_offset(c, &message, offset);
+    sio_message_free(&message);
+}
+
+static void
+fall_behind(struct client *c, const struct store_event *at)
+{
+    c->seen = at->op.pos - 1;
     c->n_repeated = 0;
     c->live->stats.fell_behind += c->state == CLIENT_LIVE;
+    tell_offset_within(c, at);
     client_set_state(c, CLIENT_DRAINING);
     sio_socket_want_drain(c->socket);
 }
@@ -126,7 +177,7 @@ hand_if_live(void *ctx, struct sio_socket *socket)
     int64_t        pos = p->outlet->event->op.pos;
 
     if (c->state == CLIENT_LIVE && pos > c->seen && !hand(c, p))
-        fall_behind(c, pos - 1);
+        fall_behind(c, p->outlet->event);
 }
 
 static void
@@ -298,21 +349,6 @@ tell_event(const struct outlet *out, struct tb_buf *args)
 
 /* ---- what one client learns at the end of a batch or page ---- */
 
-static void
-tell_offset(struct client *c, struct sio_message **message, const char *offset)
-{
-    struct tb_buf args = TB_BUF_INIT;
-
-    if (c->mode != OFFSET_EVENT)
-        return;
-    if (*message == NULL) {
-        packet_offset(&args, offset);
-        *message = sio_message_new(c->live->ns, TB_LIT("offset"), tb_buf_str(&args));
-        tb_buf_fini(&args);
-    }
-    sio_emit(c->socket, *message, SIO_RELIABLE);    /* a full queue: the next batch brings a newer one */
-}
-
 /* offset: of the last position that those who are not behind have been handed everything up to. */
 static void
 finish_touched(struct live *l, const char *offset)
@@ -397,7 +433,7 @@ catch_up_from_ring(struct client *c)
         for (size_t k = 0; b->to > c->seen && k < b->n && went; k++) {
             out.event = &b->events[k];
             if (out.event->op.pos > c->seen && !(went = tell_event(&out, &args)))
-                fall_behind(c, out.event->op.pos - 1);
+                fall_behind(c, out.event);
         }
     }
     tb_buf_fini(&args);
@@ -494,7 +530,7 @@ send_page(struct client *c, const struct store_catch_up *r)
         out.event = &r->events[i];
         went = tell_event(&out, &args);
         if (!went)
-            fall_behind(c, out.event->op.pos - 1);
+            fall_behind(c, out.event);
     }
     tb_buf_fini(&args);
     if (!went) {

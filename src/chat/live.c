@@ -232,12 +232,14 @@ start_new_session(struct client *c)
 }
 
 static void
-recover(struct client *c, int64_t pos, bool has_offset)
+recover(struct client *c, const struct checking *k)
 {
     c->is_recovered = true;
-    c->seen = pos > c->start ? pos : c->start;
-    if (has_offset)
-        delivery_confirm_upto(c, pos);
+    c->seen = k->r.pos > c->start ? k->r.pos : c->start;
+    c->handed_pos = k->r.pos + 1;
+    c->n_handed = k->r.parts;
+    if (k->offset != NULL)
+        delivery_confirm_upto(c, k->r.pos);
     feed_start(c);
 }
 
@@ -261,7 +263,7 @@ on_checked(struct store_op *op)
         l->stats.refused_old++;
         start_new_session(c);
     } else {
-        recover(c, k->r.pos, k->offset != NULL);
+        recover(c, k);
     }
     store_op_fini(op);
     tb_free(k->offset);

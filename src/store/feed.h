@@ -13,6 +13,9 @@ struct store_event {                    /* one op that sockets hear of: messages
 /* The offset of the event's position; ends in a NUL. */
 void store_event_offset(const struct store_event *event, char out[STORE_OFFSET_SIZE]);
 
+/* An offset within the event's op, for whoever tells it in parts: all before its position, and so many parts of it. */
+void store_event_offset_within(const struct store_event *event, uint32_t parts, char out[STORE_OFFSET_SIZE]);
+
 struct store_batch {
     struct tb_msg       msg;            /* the store's */
     int64_t             from, to;       /* covers the positions (from, to], also those that made no event */
@@ -51,6 +54,7 @@ void store_catch_up(struct store *, struct store_catch_up *);
 struct store_find_offset {
     struct store_op op;
     tb_str          offset;             /* in: borrowed until on_done; empty: of the position pos, which then is in */
-    int64_t         pos, at;            /* out: its position, and the hlc of the op there (0 at position 0) */
+    int64_t         pos, at;            /* out: its position, and the hlc of the op it names (0 at position 0) */
+    uint32_t        parts;              /* out: of an offset within an op: so many parts of the op at pos + 1 */
 };
 void store_find_offset(struct store *, struct store_find_offset *);

@@ -97,8 +97,9 @@ read_since(struct db *d, const struct self *own, struct store_list_messages *r)
 {
     struct tb_err *e = &r->op.err;
     int64_t        pos, at, head;
+    uint32_t       parts;
 
-    if (offset_read(d, own, r->since, &pos, &at, e) != TB_OK)
+    if (offset_read(d, own, r->since, &pos, &parts, &at, e) != TB_OK)
         return e->code;
     r->items = TB_ARENA_ARRAY(&r->op.mem, struct store_message, r->limit);
     sqlite3_stmt *st = db_query(d, Q_SINCE, ARGS(I(r->room_id), I(pos)), e);
@@ -260,7 +261,7 @@ run_find_offset(struct db *d, const struct self *own, const struct store_setting
     (void)limits;
     if (r->offset.n == 0)
         return offset_at(d, own, r->pos, of_pos, &r->at, &r->op.err);
-    return offset_read(d, own, r->offset, &r->pos, &r->at, &r->op.err);
+    return offset_read(d, own, r->offset, &r->pos, &r->parts, &r->at, &r->op.err);
 }
 
 enum tb_code

@@ -55,15 +55,16 @@ enum tb_code user_read(struct db *d, int64_t id, struct tb_arena *mem, struct us
 /* TB_EDENIED: he is no member. */
 enum tb_code member_check(struct db *d, int64_t room_id, int64_t user_id, struct tb_err *e) TB_MUST_CHECK;
 
-/* Offsets: "<pos>-<8 hex digits of the chain there>"; position 0 has the journal's first chain. offset_read: TB_EINPUT when text
- * is none of this journal's, or its op is not here (ahead of the head, or pruned); *at: its hlc, 0 for position 0. */
+/* Offsets: "<pos>-<8 hex digits of the chain there>"; position 0 has the journal's first chain. With ".<parts>" behind it the
+ * op at pos was taken in so far: *pos is the one before it then, and *parts their number, else 0. offset_read: TB_EINPUT when
+ * text is none of this journal's, or its op is not here (ahead of the head, or pruned); *at: its hlc, 0 for position 0. */
 void         offset_write(char out[STORE_OFFSET_SIZE], int64_t pos, const uint8_t *chain);
 enum tb_code offset_of_head(struct db *d, const struct self *own, char out[STORE_OFFSET_SIZE], int64_t *pos,
                             struct tb_err *e) TB_MUST_CHECK;
 enum tb_code offset_at(struct db *d, const struct self *own, int64_t pos, char out[STORE_OFFSET_SIZE], int64_t *at,
                        struct tb_err *e) TB_MUST_CHECK;
-enum tb_code offset_read(struct db *d, const struct self *own, tb_str text, int64_t *pos, int64_t *at, struct tb_err *e)
-    TB_MUST_CHECK;
+enum tb_code offset_read(struct db *d, const struct self *own, tb_str text, int64_t *pos, uint32_t *parts, int64_t *at,
+                         struct tb_err *e) TB_MUST_CHECK;
 
 enum tb_code catch_up_run(struct db *d, const struct self *own, struct store_catch_up *r) TB_MUST_CHECK;
 

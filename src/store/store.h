@@ -203,7 +203,8 @@ struct store_list_rooms {
 };
 void store_list_rooms(struct store *, struct store_list_rooms *);
 
-enum { STORE_OFFSET_SIZE = 40, STORE_TAG_SIZE = 4 };    /* "<pos>-<hex of the chain's first STORE_TAG_SIZE bytes>", NUL */
+/* "<pos>-<hex of the chain's first STORE_TAG_SIZE bytes>", maybe ".<parts>" (see store_event_offset_within), NUL */
+enum { STORE_OFFSET_SIZE = 40, STORE_TAG_SIZE = 4 };
 
 /* Newest first, strictly before cursor; or, with since, what became known here after it, in the journal's order.
  * TB_EDENIED: no member. TB_EINPUT: the cursor is no message of the room, or since is no offset of this journal. */

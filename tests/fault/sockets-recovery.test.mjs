@@ -338,6 +338,74 @@ test('an op of more packets than a queue holds gets through, each packet once', 
   await small.stop();
 });
 
+for (const mode of ['event', 'argument']) {
+  test(`a line that is cut again and again before a page is through gets on all the same (${mode})`, async () => {
+    const small = await start({ config: { live: { max_queued: 16_384, events_per_second: 0 } } });
+    const far = await Wire.to(small);
+    const [kim, lea] = [await person(small), await person(small)];
+    const big = await kim.room('big');
+    await lea.join(big.id);
+    const l = new Line(lea, { through: far, auth: { recovery: mode }, ...HOLD });
+    lines.push(l);
+    await l.connected();
+    far.break();
+    await l.until(() => !l.socket.connected, 'the cut');
+    const sent = [];
+    for (let i = 0; i < 60; i++) {
+      sent.push((await kim.send(big.id, `${i} ${'x'.repeat(4000)}`)).id);
+    }
+    let heardHere = 0;
+    l.socket.on('connect', () => { heardHere = 0; });
+    l.socket.on('receive_message', () => { if (++heardHere === 8) { far.cut(); } });
+    far.mend();
+    await l.hears('receive_message', { id: sent.at(-1) });
+    const heard = ids(l, big.id);
+    assert.deepEqual(heard.filter((id, i) => heard.indexOf(id) === i), sent);
+    assert.ok(mode === 'event' || heard.length === sent.length, 'no repeat where each event has its offset');
+    assert.ok(l.downs >= 5 && l.downs <= 20, `${l.downs} cuts`);
+    assert.equal(l.socket.recovered, true);
+    l.close();
+    far.close();
+    await small.stop();
+  });
+}
+
+test('in the mode "argument" a cut in the middle of an op loses none of its receipts and repeats none', async () => {
+  const far = await Wire.to(server);
+  const [kim, lea] = [await person(server), await person(server)];
+  const big = await kim.room('big');
+  await lea.join(big.id);
+  const first = await Line.to(lea);
+  const auth = { pid: credentials(first).pid };
+  first.close();
+  const sent = [];
+  for (let i = 0; i < 400; i++) {
+    sent.push((await kim.send(big.id, `${i}`)).id);
+  }
+  const k = new Line(kim, { through: far, auth: { recovery: 'argument' }, ...HOLD });
+  lines.push(k);
+  await k.connected();
+  for (let downs = 0; downs < 3; downs++) {         // each time some eighty packets further into the 400 of that op
+    far.cutAfter(10_000);
+    if (downs === 0) {
+      await up(lea, { auth });
+    }
+    await k.until(() => k.downs > downs, 'the cut');
+  }
+  await k.until(() => k.named('delivered').length >= sent.length && k.socket.connected, 'all receipts');
+  await k.fence();
+  assert.deepEqual(k.named('delivered').map((d) => d.messageId), sent);
+  assert.equal(k.socket.recovered, true);
+  const { offset } = credentials(k);
+  assert.match(offset, /^\d+-[0-9a-f]{8}\.\d+$/, 'it says how much of the op was heard');
+  assert.deepEqual((await kim.history(big.id, `?since=${encodeURIComponent(offset)}`)).items, [], 'which history understands, too');
+  for (const wrong of ['.', '.-1', '.x', '.1.1', '.4294967296', ' .1']) {
+    const since = encodeURIComponent(offset.split('.')[0] + wrong);
+    refused(await kim.get(`/messages/rooms/${big.id}/messages?since=${since}`), 400, 'bad_request');
+  }
+  far.close();
+});
+
 test('who sends many long messages at once gets all acks', async () => {
   const [kim] = [await person(server, 'kim')];
   const own = await kim.room('own');

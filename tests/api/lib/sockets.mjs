@@ -141,10 +141,24 @@ export class Wire {
     for (const [from, to] of [[near, far], [far, near]]) {
       from.setNoDelay(true);
       from.on('error', end).on('close', end).on('end', end);
-      from.on('data', (bytes) => { to.write(bytes); });
+      from.on('data', (bytes) => { from === far && this.left !== undefined ? this.passLast(pair, bytes) : to.write(bytes); });
     }
     if (this.isHeld) {
       far.pause();
+    }
+  }
+
+  // What the client is still to get: behind that the connection ends, be it in the middle of a frame.
+  cutAfter(bytes) { this.left = bytes; }
+  passLast({ near, far }, bytes) {
+    const part = bytes.subarray(0, this.left);
+    this.left -= part.length;
+    if (this.left > 0) {
+      near.write(part);
+    } else {
+      this.left = undefined;
+      near.end(part);
+      far.resetAndDestroy();
     }
   }
 

@@ -158,6 +158,13 @@ the_feed_leaves_nothing_out_and_refused_changes_tell_nothing(void **state)
             assert_int_equal(TB_OK, fixture_call(&f, find_offset, &at));
             assert_int_equal(batches[i]->events[k].op.pos, at.pos);
             store_op_fini(&at.op);
+            struct store_find_offset within = { 0 };
+            store_event_offset_within(&batches[i]->events[k], UINT32_MAX, offset);
+            within.offset = tb_str_of(offset);
+            assert_int_equal(TB_OK, fixture_call(&f, find_offset, &within));
+            assert_int_equal(batches[i]->events[k].op.pos - 1, within.pos);
+            assert_true(within.parts == UINT32_MAX && within.at == at.at && at.parts == 0);
+            store_op_fini(&within.op);
         }
         struct store_find_offset o = { .offset = tb_str_of(batches[i]->offset) };
         assert_int_equal(TB_OK, fixture_call(&f, find_offset, &o));

@@ -1,0 +1,14 @@
+#pragma once
+/* The command line's end of the control socket (control.h). Threads: any; it waits for the answer. */
+#include "tombolo/err.h"
+
+#include <jansson.h>
+
+enum {
+    CONTROL_MAX_ANSWER = 16 << 20,  /* bytes */
+    CONTROL_ASK_MS = 30000,         /* how long an answer may take */
+};
+
+/* Asks the server of that data folder. *data is the caller's to json_decref. TB_ENOTFOUND: no server runs there. Otherwise
+ * the code that the server gave, or TB_EIO when it could not be asked. */
+enum tb_code control_ask(const char *dir, const char *line, json_t **data, struct tb_err *e) TB_MUST_CHECK;

@@ -270,6 +270,9 @@ check_together(const struct tb_config *c, struct tb_err *e)
     if (c->limit.content_bytes + 256 > c->server.max_body)
         return tb_fail(e, TB_EINPUT, NULL, "limit.content_bytes (%" PRId64 ") must be 256 or more below server.max_body (%"
                        PRId64 ")", c->limit.content_bytes, c->server.max_body);
+    if (c->recovery.window_days > c->journal.keep_days)     /* sockets are caught up from the journal */
+        return tb_fail(e, TB_EINPUT, NULL, "recovery.window_days (%" PRId64 ") must not be more than journal.keep_days (%"
+                       PRId64 ")", c->recovery.window_days, c->journal.keep_days);
     return TB_OK;
 }
 

@@ -46,6 +46,7 @@ struct tb_config {
         int64_t  batch;                     /* 256 */
         int64_t  reserve_mb;                /* 64 */
         int64_t  key_keep_days;             /* 7 */
+        int64_t  keep_days;                 /* 30; at least recovery.window_days */
     } journal;
     struct {
         int64_t  ping_interval_ms;          /* 25000 */

@@ -83,6 +83,8 @@ const struct config_setting config_table[] = {
       .help = "free disk space below which nothing new is taken" },
     { AT(journal, key_keep_days), CONFIG_NUMBER, IN(journal, key_keep_days), .initial = "7", .min = 1, .max = 365,
       .help = "how long idempotency keys are known" },
+    { AT(journal, keep_days), CONFIG_NUMBER, IN(journal, keep_days), .initial = "30", .min = 1, .max = DAYS_MAX,
+      .help = "how long changes that are at the centre are kept, to catch sockets up and to send them again" },
 
     { AT(live, ping_interval_ms), CONFIG_NUMBER, IN(live, ping_interval_ms), .initial = "25000", .min = 100, .max = HOUR_MS,
       .help = "time between heartbeats of a socket" },

@@ -11,6 +11,7 @@
 struct store_follower {
     struct db   db;         /* the thread's that opened it */
     struct self own;
+    int64_t     floor_seq;  /* of our own ops */
     int64_t     last_seq;   /* where own op last_seq stands is last_pos: the next scan starts there */
     int64_t     last_pos;
 };
@@ -38,13 +39,24 @@ store_unfollow(struct store_follower **f)
     *f = NULL;
 }
 
+static enum tb_code
+read_own(struct store_follower *f, struct tb_err *e)
+{
+    bool found;
+
+    f->floor_seq = 0;
+    if (journal_read_self(&f->db, &f->own, e) != TB_OK)
+        return e->code;
+    return db_int(&f->db, Q_FLOOR, ARGS(I(f->own.node)), &f->floor_seq, &found, e);
+}
+
 enum tb_code
 store_follow_identity(struct store_follower *f, struct store_identity *out, struct tb_err *e)
 {
-    if (journal_read_self(&f->db, &f->own, e) != TB_OK)
+    if (read_own(f, e) != TB_OK)
         return e->code;
     *out = (struct store_identity){ .epoch = f->own.epoch, .node = f->own.node, .own_seq = f->own.seq,
-                                    .pushed_seq = f->own.pushed_seq };
+                                    .pushed_seq = f->own.pushed_seq, .floor_seq = f->floor_seq };
     memcpy(out->journal_uuid, f->own.uuid, sizeof out->journal_uuid);
     memcpy(out->centre_uuid, f->own.centre_uuid, sizeof out->centre_uuid);
     memcpy(out->own_chain, f->own.chain.bytes, sizeof out->own_chain);
@@ -69,7 +81,10 @@ find_start(struct store_follower *f, int64_t after, int64_t *pos, struct tb_err 
     bool found = false;
 
     *pos = 0;
-    if (after == 0)
+    if (after < f->floor_seq)
+        return tb_fail(e, TB_ENOTFOUND, NULL, "own ops up to seq %" PRId64 " have been pruned, and after %" PRId64
+                       " is asked for", f->floor_seq, after);
+    if (after == f->floor_seq)      /* the first one that is left, or the first of all */
         return TB_OK;
     if (after == f->last_seq) {
         *pos = f->last_pos;
@@ -107,7 +122,7 @@ store_follow_own(struct store_follower *f, int64_t after, size_t max, size_t max
     size_t  bytes = 0;
 
     *n = 0;
-    if (journal_read_self(&f->db, &f->own, e) != TB_OK || find_start(f, after, &pos, e) != TB_OK)
+    if (read_own(f, e) != TB_OK || find_start(f, after, &pos, e) != TB_OK)
         return e->code;
     sqlite3_stmt *st = db_query(&f->db, Q_OWN_AFTER, ARGS(I(pos), I(f->own.node), I((int64_t)max)), e);
     while (db_next(&f->db, st, e)) {

@@ -22,6 +22,7 @@ struct store_identity {
     int64_t  own_seq, pushed_seq;
     uint8_t  own_chain[16];
     char     centre_uuid[37];   /* empty: never met one */
+    int64_t  floor_seq;         /* own ops up to this one have been pruned; 0: none has */
 };
 
 enum tb_code store_follow(struct store *, struct store_follower **out, struct tb_err *e) TB_MUST_CHECK;
@@ -31,7 +32,7 @@ enum tb_code store_follow_identity(struct store_follower *, struct store_identit
 
 /* Own ops with seq > after, in order, until there are max of them or their bodies exceed max_bytes (one is always given).
  * each gets them inside one short read transaction, which has ended when this returns. *n: how many. A gap in seq is
- * TB_EINTERNAL. */
+ * TB_EINTERNAL; TB_ENOTFOUND: the next one has been pruned (after is below floor_seq). */
 enum tb_code store_follow_own(struct store_follower *, int64_t after, size_t max, size_t max_bytes,
                               void (*each)(void *ctx, const struct store_entry *), void *ctx, size_t *n,
                               struct tb_err *e) TB_MUST_CHECK;

@@ -34,6 +34,8 @@ enum tb_code
 offset_at(struct db *d, const struct self *own, int64_t pos, char out[STORE_OFFSET_SIZE], int64_t *at, struct tb_err *e)
 {
     sqlite3_stmt *st = db_query(d, Q_CHAIN_AT, ARGS(I(pos)), e);
+    int64_t       first = 0;
+    bool          found;
 
     *at = 0;
     if (db_next(d, st, e)) {
@@ -42,8 +44,10 @@ offset_at(struct db *d, const struct self *own, int64_t pos, char out[STORE_OFFS
         db_done(st);
         return TB_OK;
     }
-    if (e->code != TB_OK || pos != 0)
-        return e->code != TB_OK ? e->code : tb_fail(e, TB_EINPUT, NULL, "position %" PRId64 " is not here", pos);
+    if (e->code != TB_OK || (pos == 0 && db_int(d, Q_FIRST_POS, NO_ARGS, &first, &found, e) != TB_OK))
+        return e->code;
+    if (pos != 0 || first > 1)
+        return tb_fail(e, TB_EINPUT, NULL, "position %" PRId64 " is not here", pos);
     struct chain start = chain_start(tb_str_of(own->uuid));
     offset_write(out, 0, start.bytes);
     return TB_OK;

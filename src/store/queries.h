@@ -47,6 +47,20 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_POS_OF_OWN, "SELECT pos FROM journal WHERE node = ?1 AND seq = ?2 AND pos >= ?3 ORDER BY pos LIMIT 1")         \
     X(Q_OWN_OP, "SELECT at, kind, version, body FROM journal WHERE node = ?1 AND seq = ?2 AND pos >= ?2"               \
                 " ORDER BY pos LIMIT 1")                                                                                \
+    /* pruning: the journal */                                                                                         \
+    X(Q_NOTE_DAY, "INSERT OR IGNORE INTO journal_day (day, pos) VALUES (?1, ?2)")                                      \
+    X(Q_FORGET_DAYS, "DELETE FROM journal_day WHERE day > ?1")                                                         \
+    X(Q_POS_OF_DAY, "SELECT pos FROM journal_day WHERE day <= ?1 ORDER BY day DESC LIMIT 1")                           \
+    X(Q_FIRST_POS, "SELECT pos FROM journal ORDER BY pos LIMIT 1")                                                     \
+    X(Q_IS_PRUNED, "SELECT 1 FROM origin WHERE floor_seq > 0 LIMIT 1")                                                 \
+    X(Q_OLDEST_OPS, "SELECT pos, node, seq, kind, version, CASE WHEN kind = 7 OR (kind IN (9, 10) AND room_id IS NULL)"\
+                    " THEN body ELSE '' END FROM journal WHERE pos <= ?1 ORDER BY pos LIMIT ?2")                       \
+    X(Q_DROP_ALSO, "DELETE FROM journal_also WHERE room_id = ?1 AND pos = ?2")                                         \
+    X(Q_DROP_SPAN, "DELETE FROM member_span WHERE user_id = ?1 AND room_id = ?2 AND to_pos = ?3")                      \
+    X(Q_RAISE_FLOORS, "INSERT INTO origin (node, seq, chain, floor_seq, floor_chain) SELECT node, last, chain, last, chain"\
+                      " FROM (SELECT node, MAX(seq) AS last, chain FROM journal WHERE pos <= ?1 GROUP BY node) WHERE true"\
+                      " ON CONFLICT (node) DO UPDATE SET floor_seq = excluded.floor_seq, floor_chain = excluded.floor_chain")\
+    X(Q_DROP_OPS, "DELETE FROM journal WHERE pos <= ?1")                                                               \
     /* the centre */                                                                                                   \
     X(Q_ADD_PUSHED, "INSERT OR IGNORE INTO pushed (seq, at) VALUES (?1, ?2)")                                          \
     X(Q_SET_PUSHED, "UPDATE self SET pushed_seq = max(pushed_seq, ?1), centre_uuid = ?2")                              \

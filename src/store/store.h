@@ -28,6 +28,7 @@ struct store_settings {
     unsigned               members_per_room, rooms_per_user;    /* joining beyond is TB_EDENIED */
     uint32_t               node;            /* of a journal that has written nothing; 0: the centre gives it one */
     unsigned               key_keep_days;   /* how long idempotency keys are known */
+    unsigned               journal_keep_days;   /* how long ops that are at the centre are kept; 0: for ever */
 };
 
 /* Opens or creates the journal, migrates it, checks header, versions and the tail of the chain, and starts the threads.
@@ -238,6 +239,7 @@ void store_list_receipts(struct store *, struct store_list_receipts *);
 struct store_status {
     bool     is_writable;       /* the last commit went well and there is more than the reserve */
     bool     is_full;           /* below the reserve */
+    bool     is_pruning;        /* what is old is on its way out (after the last change was answered) */
     int64_t  head_pos;          /* position of the newest committed op; 0: none */
     int64_t  own_seq;           /* newest own op */
     int64_t  pushed_seq;        /* newest own op known to be at the centre */

@@ -6,6 +6,7 @@
 #include "answers.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "prune.h"
 #include "queries.h"
 
 #include <assert.h>
@@ -30,6 +31,7 @@ struct writer {
     struct tb_thread             thread;
     /* writer only */
     struct journal journal;
+    struct pruner  pruner;
     int            wal_frames_seen;     /* when the checkpointer was last woken */
     int            wal_frames;          /* in the WAL now */
     int64_t        space_checked_ms;
@@ -182,6 +184,8 @@ commit(struct writer *w, const struct self *before, struct tb_err *e)
         return tb_fail(e, TB_EIO, NULL, "sqlite rolled the batch back by itself");
     if (w->journal.self.head_pos != before->head_pos && journal_save_self(&w->journal, e) != TB_OK)
         return e->code;
+    if (w->journal.self.head_pos != before->head_pos && prune_note(&w->pruner, &w->journal, before->head_pos, e) != TB_OK)
+        return e->code;
     return run_sql(w, Q_COMMIT, e);
 }
 
@@ -198,6 +202,7 @@ commit_batch(struct writer *w, struct tb_msg_list *batch)
     }
     if (e.code != TB_OK) {
         rollback_or_die(w);
+        prune_unnote(&w->pruner);
         w->journal.self = before;
         log_error("store.commit_failed", "why=\"%s\"", e.why);
         fail_the_rest(batch, &e);
@@ -289,28 +294,50 @@ prune_keys(struct writer *w)
 /* ---- the thread ---- */
 
 static void
+work(struct writer *w, struct tb_msg_list *batch)
+{
+    int64_t seq = w->journal.self.seq;
+
+    begin_feed_batch(w);
+    commit_batch(w, batch);
+    publish(w, seq);
+    post_feed_batch(w);
+    answers_post(batch);
+}
+
+/* Also when the disk is full: it needs little and gives back more. */
+static void
+tidy(struct writer *w)
+{
+    checkpoint_if_due(w);
+    prune_keys(w);
+    w->facts->is_pruning = prune_step(&w->pruner, &w->journal, w->settings);
+    rollback_or_die(w);
+}
+
+static int
+wait_ms(const struct writer *w)
+{
+    int ms = prune_wait_ms(&w->pruner, &w->journal, w->settings);
+
+    return w->facts->is_full && (ms < 0 || ms > FULL_RETRY_MS) ? FULL_RETRY_MS : ms;
+}
+
+static void
 run(void *ctx)
 {
     struct writer *w = ctx;
 
     for (;;) {
         struct tb_msg_list batch = { 0 };
-        size_t n = tb_mailbox_wait(w->inbox, &batch, w->settings->batch, w->facts->is_full ? FULL_RETRY_MS : -1);
+        size_t             n = tb_mailbox_wait(w->inbox, &batch, w->settings->batch, wait_ms(w));
 
         look_at_free_space(w);
-        if (n == 0) {
-            if (tb_mailbox_is_closed(w->inbox))
-                return;
-            continue;
-        }
-        int64_t seq = w->journal.self.seq;
-        begin_feed_batch(w);
-        commit_batch(w, &batch);
-        publish(w, seq);
-        post_feed_batch(w);
-        answers_post(&batch);
-        checkpoint_if_due(w);
-        prune_keys(w);
+        if (n > 0)
+            work(w, &batch);
+        else if (tb_mailbox_is_closed(w->inbox))
+            return;
+        tidy(w);
     }
 }
 

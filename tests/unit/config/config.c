@@ -40,6 +40,8 @@ static const struct {
     { "a key set twice", "[server]\nport = 1\n[log]\nlevel = info\n[server]\nport = 2\n",
       "f:6: server.port is already set in line 2" },
     { "a line that is nothing", "[server]\nport\n", "f:2: neither [section] nor key = value" },
+    { "a socket that would be caught up with what is no longer there", "[recovery]\nwindow_days = 31\n",
+      "recovery.window_days (31) must not be more than journal.keep_days (30)" },
     { "a message that no body could carry", "[limit]\ncontent_bytes = 65536\n",
       "limit.content_bytes (65536) must be 256 or more below server.max_body (65536)" },
 };

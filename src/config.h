@@ -49,6 +49,9 @@ struct tb_config {
         int64_t  keep_days;                 /* 30; at least recovery.window_days */
     } journal;
     struct {
+        int64_t  keep_days;                 /* 0: for ever; else at least recovery.window_days and journal.key_keep_days */
+    } history;
+    struct {
         int64_t  ping_interval_ms;          /* 25000 */
         int64_t  ping_timeout_ms;           /* 20000 */
         int64_t  max_payload;               /* 1000000 bytes of a packet */

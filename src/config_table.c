@@ -86,6 +86,9 @@ const struct config_setting config_table[] = {
     { AT(journal, keep_days), CONFIG_NUMBER, IN(journal, keep_days), .initial = "30", .min = 1, .max = DAYS_MAX,
       .help = "how long changes that are at the centre are kept, to catch sockets up and to send them again" },
 
+    { AT(history, keep_days), CONFIG_NUMBER, IN(history, keep_days), .initial = "0", .max = DAYS_MAX,
+      .help = "how long messages that are at the centre are kept here as well; 0: for ever" },
+
     { AT(live, ping_interval_ms), CONFIG_NUMBER, IN(live, ping_interval_ms), .initial = "25000", .min = 100, .max = HOUR_MS,
       .help = "time between heartbeats of a socket" },
     { AT(live, ping_timeout_ms), CONFIG_NUMBER, IN(live, ping_timeout_ms), .initial = "20000", .min = 100, .max = HOUR_MS,

@@ -60,7 +60,7 @@ store_settings(const struct tb_config *c, const struct tb_clock *clock, const ch
         .reserve_bytes = (uint64_t)c->journal.reserve_mb << 20,
         .members_per_room = (unsigned)c->limit.members_per_room, .rooms_per_user = (unsigned)c->limit.rooms_per_user,
         .key_keep_days = (unsigned)c->journal.key_keep_days, .node = (uint32_t)c->sync.node,
-        .journal_keep_days = (unsigned)c->journal.keep_days,
+        .journal_keep_days = (unsigned)c->journal.keep_days, .history_keep_days = (unsigned)c->history.keep_days,
     };
 }
 

@@ -1,6 +1,7 @@
 /* Bodies of apply.h. Values that the last writer wins compare (stamp, node) in the statement itself. */
 #include "apply.h"
 
+#include "horizon.h"
 #include "queries.h"
 
 #include <stdlib.h>
@@ -124,7 +125,11 @@ static enum tb_code
 apply_message_sent(struct db *d, const struct op *op, uint32_t own_node, struct tb_err *e)
 {
     int64_t id = op->message_sent.id, room = op->message_sent.room_id, sender = op->message_sent.sender_id;
+    bool    has_left = false;
 
+    /* Ours is known, also when it is no longer here: then its op is being repeated. */
+    if (op->node == own_node && (horizon_has_left(d, id, &has_left, e) != TB_OK || has_left))
+        return e->code;
     if (db_run(d, Q_ADD_MESSAGE,
                ARGS(I(id), I(room), I(sender), I(op->at), I(op->message_sent.created_at), I(op->pos), I(op->seq),
                     I(op->node), T(op->message_sent.content)),
@@ -181,6 +186,17 @@ add_receipts(struct db *d, const struct receipt *list, int64_t at, struct tb_err
     return db_run(d, Q_DELIVERED_MANY, args, sizeof args / sizeof *args, e);
 }
 
+/* Where messages of that node have left, each receipt is looked at by itself. */
+static bool
+may_go_at_once(struct db *d, const struct receipt *list, struct tb_err *e)
+{
+    int64_t one, last = list[RECEIPTS_AT_ONCE - 1].message_id;
+    bool    is_old = false;
+
+    TB_TRY(db_int(d, Q_IS_BELOW_FLOOR, ARGS(I(list[0].message_id)), &one, &is_old, e));
+    return e->code == TB_OK && !is_old && list[0].message_id >> ID_COUNTER_BITS == last >> ID_COUNTER_BITS;
+}
+
 /* In the table's order and many rows a statement: under load most of what is written is receipts, and this way one takes less
  * than half the time. */
 static enum tb_code
@@ -190,8 +206,11 @@ apply_delivered(struct db *d, const struct op *op, struct tb_err *e)
     size_t          n, i = 0;
     struct receipt *list = list_receipts(op, &n);
 
-    for (; i + RECEIPTS_AT_ONCE <= n && e->code == TB_OK; i += RECEIPTS_AT_ONCE)
+    for (; i + RECEIPTS_AT_ONCE <= n && e->code == TB_OK; i += RECEIPTS_AT_ONCE) {
+        if (!may_go_at_once(d, &list[i], e))
+            break;
         TB_TRY(add_receipts(d, &list[i], at, e));
+    }
     for (; i < n && e->code == TB_OK; i++)
         TB_TRY(db_run(d, Q_DELIVERED, ARGS(I(list[i].message_id), I(list[i].user_id), I(at)), e));
     tb_free(list);

@@ -2,6 +2,7 @@
  * page looks at a bounded stretch of positions, so that it costs the same however far behind a socket is. */
 #include "requests.h"
 
+#include "horizon.h"
 #include "queries.h"
 
 #include <assert.h>
@@ -137,6 +138,8 @@ is_unproved(struct page *p, const struct op *op)
     if (db_next(p->db, st, &r->op.err)) {
         is_proved = sqlite3_column_type(st, 0) != SQLITE_NULL;
         db_done(st);
+    } else if (r->op.err.code == TB_OK) {       /* of one that has left there is nothing to prove */
+        TB_TRY(horizon_has_left(p->db, op->message_sent.id, &is_proved, &r->op.err));
     }
     r->n_proved += is_proved;
     return !is_proved;

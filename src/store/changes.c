@@ -2,6 +2,7 @@
 #include "requests.h"
 
 #include "hlc.h"
+#include "horizon.h"
 #include "queries.h"
 
 #include <assert.h>
@@ -396,12 +397,15 @@ static enum tb_code
 read_receipt(struct journal *j, int64_t message_id, int64_t user_id, struct had *out, struct tb_err *e)
 {
     sqlite3_stmt *st = db_query(&j->db, Q_RECEIPT, ARGS(I(message_id), I(user_id)), e);
+    bool          has_left;
 
     *out = (struct had){ false, false };
     if (db_next(&j->db, st, e)) {
         out->delivered = sqlite3_column_type(st, 0) != SQLITE_NULL;
         out->read = sqlite3_column_type(st, 1) != SQLITE_NULL;
         db_done(st);
+    } else if (e->code == TB_OK && horizon_has_left(&j->db, message_id, &has_left, e) == TB_OK && has_left) {
+        *out = (struct had){ true, true };      /* its receipts went with it, and none comes back */
     }
     return e->code;
 }

@@ -1,11 +1,12 @@
 /* The tables are checked against the ops by replaying the journal through the one op_apply into a database beside the file and
  * comparing row by row: whatever apply does is thereby checked, and nothing is written twice here.
  * After pruning the replay knows less than the tables: then only rows that the remaining ops create are compared, and each
- * origin's chain goes on from its floor. */
+ * origin's chain goes on from its floor. Messages that have left leave the replay in the same way, before it is compared. */
 #include "check.h"
 
 #include "apply.h"
 #include "chain.h"
+#include "horizon.h"
 #include "journal.h"
 #include "migrate.h"
 #include "queries.h"
@@ -219,6 +220,44 @@ walk_journal(struct check *c, struct tb_err *e)
     return e->code == TB_OK ? check_vector(c, e) : e->code;
 }
 
+/* ---- what has left the tables ---- */
+
+/* A message that is not here has left if it lies below its node's floor and its room's horizon. */
+static const char list_leaving[] =
+    "CREATE TEMP TABLE leaving AS SELECT m.id, m.room_id, m.sender_id, m.hlc, m.pos FROM main.message m"
+    " JOIN journal.history_floor f ON f.node = m.id >> 41 AND f.message_id >= m.id"
+    " JOIN journal.room_horizon h ON h.room_id = m.room_id AND (h.hlc, h.message_id) >= (m.hlc, m.id)"
+    " WHERE m.id NOT IN (SELECT id FROM journal.message)";
+
+/* Receipts of messages that came before the replay begins. */
+static const char drop_orphans[] =
+    "DELETE FROM main.receipt WHERE EXISTS (SELECT 1 FROM journal.history_floor f WHERE f.node = message_id >> 41"
+    " AND f.message_id >= message_id) AND message_id NOT IN (SELECT id FROM journal.message)";
+
+static void
+forget_one(struct check *c, sqlite3_stmt *st, void *arg)
+{
+    struct horizon_message m = { .id = db_col_int(st, 0), .room_id = db_col_int(st, 1), .sender_id = db_col_int(st, 2),
+                                 .hlc = db_col_int(st, 3), .pos = db_col_int(st, 4) };
+    struct tb_err         *e = arg;
+
+    if (e->code == TB_OK)
+        TB_TRY(horizon_forget(&c->replay, &m, e));
+}
+
+static enum tb_code
+forget_what_has_left(struct check *c, struct tb_err *e)
+{
+    struct tb_err failed = { 0 };
+
+    if (db_exec(&c->replay, list_leaving, e) != TB_OK ||
+        each_row(&c->replay, "SELECT id, room_id, sender_id, hlc, pos FROM leaving", forget_one, c, &failed, e) != TB_OK)
+        return e->code;
+    if (failed.code != TB_OK)
+        *e = failed;
+    return e->code == TB_OK ? db_exec(&c->replay, drop_orphans, e) : e->code;
+}
+
 /* ---- the tables against the replay ---- */
 
 static const struct {
@@ -231,9 +270,12 @@ static const struct {
     { "room", "'id ' || id", "id, hlc, name, is_private, created_by, created_at" },
     { "room_count", "'room ' || room_id", "room_id, messages, members" },
     { "member", "'room ' || room_id || ', user ' || user_id",
-      "room_id, user_id, id, is_member, stamp, node, joined_at, join_pos, before, own, read" },
+      /* of one who is no member any more, what was counted depends on when messages left */
+      "room_id, user_id, id, is_member, stamp, node, joined_at, join_pos, before, own,"
+      " iif(is_member OR NOT EXISTS (SELECT 1 FROM journal.history_floor), read, 0)" },
     { "member_span", "'room ' || room_id || ', user ' || user_id", "user_id, room_id, from_pos, to_pos" },
     { "message", "'id ' || id", "id, room_id, sender_id, hlc, created_at, pos, seq, node, content" },
+    { "room_horizon", "'room ' || room_id", "room_id, hlc, message_id" },
     { "receipt", "'message ' || message_id || ', user ' || user_id", "message_id, user_id, delivered_at, read_at" },
 };
 
@@ -389,8 +431,8 @@ run(struct check *c, const char *path, struct tb_err *e)
         return e->code;
     begin_part(c);
     if (each_row(&c->db, "PRAGMA integrity_check", report_integrity, c, NULL, e) != TB_OK ||
-        compare_schema(c, e) != TB_OK || walk_journal(c, e) != TB_OK || compare_tables(c, e) != TB_OK ||
-        check_self(c, e) != TB_OK)
+        compare_schema(c, e) != TB_OK || walk_journal(c, e) != TB_OK || forget_what_has_left(c, e) != TB_OK ||
+        compare_tables(c, e) != TB_OK || check_self(c, e) != TB_OK)
         return e->code;
     return check_references(c, e);
 }

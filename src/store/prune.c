@@ -46,16 +46,19 @@ prune_unnote(struct pruner *p)
     p->noted_day = 0;
 }
 
-/* The newest position that became known here more than so many days ago; 0: none. */
+/* What became known here more than so many days ago; position 0: nothing did. */
 static enum tb_code
-find_bound(struct journal *j, unsigned keep_days, int64_t *pos, struct tb_err *e)
+find_bound(struct journal *j, unsigned keep_days, struct horizon_bound *out, struct tb_err *e)
 {
-    bool found = false;
-
-    *pos = 0;
+    *out = (struct horizon_bound){ 0 };
     if (keep_days == 0)
         return TB_OK;
-    return db_int(&j->db, Q_POS_OF_DAY, ARGS(I(today(j) - (int64_t)keep_days)), pos, &found, e);
+    sqlite3_stmt *st = db_query(&j->db, Q_POS_OF_DAY, ARGS(I(today(j) - (int64_t)keep_days)), e);
+    if (db_next(&j->db, st, e)) {
+        *out = (struct horizon_bound){ .pos = db_col_int(st, 0), .day = db_col_int(st, 1) };
+        db_done(st);
+    }
+    return e->code;
 }
 
 /* ---- ops ---- */
@@ -120,17 +123,35 @@ unlink_oldest(struct pruner *p, struct journal *j, int64_t bound, int64_t *last,
 static enum tb_code
 prune_ops(struct pruner *p, struct journal *j, const struct store_settings *settings, struct tb_err *e)
 {
-    int64_t bound, last = 0;
+    struct horizon_bound bound;
+    int64_t              last = 0;
 
     if (find_bound(j, settings->journal_keep_days, &bound, e) != TB_OK)
         return e->code;
-    if (bound >= j->self.head_pos)
-        bound = j->self.head_pos - 1;       /* the head stays: it says where the journal is */
-    if (unlink_oldest(p, j, bound, &last, e) != TB_OK || last == 0)
+    if (bound.pos >= j->self.head_pos)
+        bound.pos = j->self.head_pos - 1;       /* the head stays: it says where the journal is */
+    if (unlink_oldest(p, j, bound.pos, &last, e) != TB_OK || last == 0)
         return e->code;
     if (db_run(&j->db, Q_RAISE_FLOORS, ARGS(I(last)), e) != TB_OK)
         return e->code;
     return db_run(&j->db, Q_DROP_OPS, ARGS(I(last)), e);
+}
+
+/* ---- messages ---- */
+
+static enum tb_code
+prune_messages(struct pruner *p, struct journal *j, const struct store_settings *settings, struct tb_err *e)
+{
+    struct horizon_bound bound;
+
+    if (find_bound(j, settings->history_keep_days, &bound, e) != TB_OK || bound.pos == 0)
+        return e->code;
+    if (horizon_step(j, &bound, &p->walk, &p->has_more, e) != TB_OK || p->has_more)
+        return e->code;
+    if (p->walk.held_hlc != 0)
+        p->held_at = j->self.pushed_seq;
+    p->walk = (struct horizon_walk){ 0 };
+    return TB_OK;
 }
 
 /* ---- steps ---- */
@@ -138,7 +159,7 @@ prune_ops(struct pruner *p, struct journal *j, const struct store_settings *sett
 static bool
 is_wanted(const struct store_settings *settings)
 {
-    return settings->journal_keep_days > 0;
+    return settings->journal_keep_days > 0 || settings->history_keep_days > 0;
 }
 
 static bool
@@ -154,7 +175,7 @@ run_step(struct pruner *p, struct journal *j, const struct store_settings *setti
     p->held_at = PRUNE_NEVER;
     if (db_run(&j->db, Q_BEGIN, NO_ARGS, e) != TB_OK)
         return e->code;
-    if (prune_ops(p, j, settings, e) != TB_OK)
+    if (prune_ops(p, j, settings, e) != TB_OK || (!p->has_more && prune_messages(p, j, settings, e) != TB_OK))
         return e->code;
     return db_run(&j->db, Q_COMMIT, NO_ARGS, e);
 }
@@ -171,9 +192,10 @@ prune_step(struct pruner *p, struct journal *j, const struct store_settings *set
         return true;
     p->not_before_ms = now + PAUSE_MS;
     if (run_step(p, j, settings, &e) != TB_OK) {
-        log_warn("store.prune_failed", "what=journal why=\"%s\"", e.why);
+        log_warn("store.prune_failed", "what=old why=\"%s\"", e.why);
         p->not_before_ms = now + RETRY_MS;
         p->has_more = true;
+        p->walk = (struct horizon_walk){ 0 };
     } else if (!p->has_more) {
         p->done_day = today(j);
     }

@@ -1,10 +1,12 @@
 #pragma once
-/* What is old leaves this journal once it is at the centre: ops after journal.keep_days (DESIGN sections 1, 4 and 6).
+/* What is old leaves this journal once it is at the centre: ops after journal.keep_days, messages after history.keep_days
+ * (DESIGN sections 1, 4 and 6; for messages see horizon.h).
  * Nothing that is not at the centre ever goes: a server that has never met one keeps all its ops, since the first centre
  * it meets must get them all. The newest op that is there stays too, so that its chain can be compared with the centre's.
  * Age is counted from when something became known here, in whole days, so that what comes late from another site is kept
  * as long as what was written here.
  * Threads: the writer. */
+#include "store/horizon.h"
 #include "store/journal.h"
 #include "store/store.h"
 
@@ -16,6 +18,7 @@ struct pruner {             /* zeroed at the start */
     int64_t held_at;        /* or until pushed_seq is no longer this; PRUNE_NEVER: nothing waits for the centre */
     int64_t not_before_ms;  /* monotonic: when the next step may be */
     bool    has_more;       /* the last step has left something to do */
+    struct horizon_walk walk;
 };
 
 /* In the transaction under way, when it has moved the head on from head_before: the first one of a day is noted. After a failed

@@ -50,7 +50,7 @@ enum { RECEIPTS_AT_ONCE = 32 };
     /* pruning: the journal */                                                                                         \
     X(Q_NOTE_DAY, "INSERT OR IGNORE INTO journal_day (day, pos) VALUES (?1, ?2)")                                      \
     X(Q_FORGET_DAYS, "DELETE FROM journal_day WHERE day > ?1")                                                         \
-    X(Q_POS_OF_DAY, "SELECT pos FROM journal_day WHERE day <= ?1 ORDER BY day DESC LIMIT 1")                           \
+    X(Q_POS_OF_DAY, "SELECT pos, day FROM journal_day WHERE day <= ?1 ORDER BY day DESC LIMIT 1")                           \
     X(Q_FIRST_POS, "SELECT pos FROM journal ORDER BY pos LIMIT 1")                                                     \
     X(Q_IS_PRUNED, "SELECT 1 FROM origin WHERE floor_seq > 0 LIMIT 1")                                                 \
     X(Q_OLDEST_OPS, "SELECT pos, node, seq, kind, version, CASE WHEN kind = 7 OR (kind IN (9, 10) AND room_id IS NULL)"\
@@ -61,6 +61,27 @@ enum { RECEIPTS_AT_ONCE = 32 };
                       " FROM (SELECT node, MAX(seq) AS last, chain FROM journal WHERE pos <= ?1 GROUP BY node) WHERE true"\
                       " ON CONFLICT (node) DO UPDATE SET floor_seq = excluded.floor_seq, floor_chain = excluded.floor_chain")\
     X(Q_DROP_OPS, "DELETE FROM journal WHERE pos <= ?1")                                                               \
+    /* pruning: messages */                                                                                            \
+    X(Q_HAS_LEFT, "SELECT 1 FROM history_floor WHERE node = ?1 >> 41 AND message_id >= ?1"                             \
+                  " AND NOT EXISTS (SELECT 1 FROM message WHERE id = ?1)")                                             \
+    X(Q_IS_BELOW_FLOOR, "SELECT 1 FROM history_floor WHERE node = ?1 >> 41 AND message_id >= ?1")                      \
+    X(Q_HORIZON, "SELECT hlc, message_id FROM room_horizon WHERE room_id = ?1")                                        \
+    X(Q_MESSAGE_FROM, "SELECT id, room_id, sender_id, hlc, pos, seq, node FROM message WHERE id >= ?1 AND id < ?2"     \
+                      " ORDER BY id LIMIT 1")                                                                          \
+    X(Q_HAS_NEWER, "SELECT 1 FROM message WHERE room_id = ?1 AND (hlc, id) > (?2, ?3) LIMIT 1")                        \
+    X(Q_COUNT_LEFT, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND user_id <> ?2 AND is_member = 1"         \
+                    " AND join_pos < ?3 AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = ?4"               \
+                    " AND r.user_id = member.user_id AND r.read_at IS NOT NULL)")                                      \
+    X(Q_DROP_RECEIPTS, "DELETE FROM receipt WHERE message_id = ?1")                                                    \
+    X(Q_DROP_MESSAGE, "DELETE FROM message WHERE id = ?1")                                                             \
+    X(Q_RAISE_HORIZON, "INSERT INTO room_horizon (room_id, hlc, message_id) VALUES (?1, ?2, ?3) ON CONFLICT (room_id)" \
+                       " DO UPDATE SET hlc = excluded.hlc, message_id = excluded.message_id"                           \
+                       " WHERE (excluded.hlc, excluded.message_id) > (hlc, message_id)")                               \
+    X(Q_RAISE_HISTORY_FLOOR, "INSERT INTO history_floor (node, message_id) VALUES (?1, ?2) ON CONFLICT (node)"         \
+                             " DO UPDATE SET message_id = max(message_id, ?2)")                                        \
+    X(Q_MARK_OF, "SELECT seq FROM pushed WHERE seq >= ?1 ORDER BY seq LIMIT 1")                                        \
+    X(Q_DROP_MARKS, "DELETE FROM pushed WHERE seq IN (SELECT seq FROM pushed WHERE seq > ?1 AND seq < ?2"              \
+                    " ORDER BY seq LIMIT 1000)")                                                                       \
     /* the centre */                                                                                                   \
     X(Q_ADD_PUSHED, "INSERT OR IGNORE INTO pushed (seq, at) VALUES (?1, ?2)")                                          \
     X(Q_SET_PUSHED, "UPDATE self SET pushed_seq = max(pushed_seq, ?1), centre_uuid = ?2")                              \
@@ -137,15 +158,22 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_PAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq"       \
               " FROM message m LEFT JOIN user u ON u.id = m.sender_id"                                                 \
               " WHERE m.room_id = ?1 AND (m.hlc, m.id) < (?2, ?3) ORDER BY m.hlc DESC, m.id DESC LIMIT ?4")            \
+    X(Q_PAGE_ABOVE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq" \
+                    " FROM message m LEFT JOIN user u ON u.id = m.sender_id WHERE m.room_id = ?1 AND (m.hlc, m.id) < (?2, ?3)"\
+                    " AND (m.hlc, m.id) > (?4, ?5) ORDER BY m.hlc DESC, m.id DESC LIMIT ?6")                           \
     X(Q_SINCE, "SELECT pos, kind, version, body, chain FROM journal WHERE room_id = ?1 AND pos > ?2 ORDER BY pos")     \
-    /* receipts */                                                                                                     \
-    X(Q_DELIVERED, "INSERT INTO receipt (message_id, user_id, delivered_at) VALUES (?1, ?2, ?3)"                       \
+    /* receipts; of messages that have left none comes back */                                                          \
+    X(Q_DELIVERED, "INSERT INTO receipt (message_id, user_id, delivered_at) SELECT ?1, ?2, ?3"                         \
+                   " WHERE NOT EXISTS (SELECT 1 FROM history_floor WHERE node = ?1 >> 41 AND message_id >= ?1)"        \
+                   " OR EXISTS (SELECT 1 FROM message WHERE id = ?1)"                                                  \
                    " ON CONFLICT (message_id, user_id) DO UPDATE"                                                      \
                    " SET delivered_at = min(COALESCE(delivered_at, ?3), ?3)")                                          \
     X(Q_DELIVERED_MANY, "INSERT INTO receipt (message_id, user_id, delivered_at) VALUES (?2, ?, ?1)" RECEIPTS_MORE         \
                         " ON CONFLICT (message_id, user_id) DO UPDATE"                                                 \
                         " SET delivered_at = min(COALESCE(delivered_at, ?1), ?1)")                                     \
-    X(Q_READ, "INSERT INTO receipt (message_id, user_id, delivered_at, read_at) VALUES (?1, ?2, ?3, ?3)"               \
+    X(Q_READ, "INSERT INTO receipt (message_id, user_id, delivered_at, read_at) SELECT ?1, ?2, ?3, ?3"                 \
+              " WHERE NOT EXISTS (SELECT 1 FROM history_floor WHERE node = ?1 >> 41 AND message_id >= ?1)"             \
+              " OR EXISTS (SELECT 1 FROM message WHERE id = ?1)"                                                       \
               " ON CONFLICT (message_id, user_id) DO UPDATE SET delivered_at = min(COALESCE(delivered_at, ?3), ?3),"   \
               " read_at = min(COALESCE(read_at, ?3), ?3)")                                                             \
     X(Q_RECEIPT, "SELECT delivered_at, read_at FROM receipt WHERE message_id = ?1 AND user_id = ?2")                   \

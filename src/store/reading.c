@@ -1,6 +1,7 @@
 /* What each query reads. Results are copied into the request's memory, so nothing of SQLite's leaves the thread. */
 #include "requests.h"
 
+#include "horizon.h"
 #include "queries.h"
 
 #include <inttypes.h>
@@ -31,31 +32,91 @@ take_page(struct db *d, const struct self *own, sqlite3_stmt *st, struct store_l
     return e->code;
 }
 
+/* Where a page begins: strictly before a message of the room. */
+struct place {
+    int64_t hlc, id;
+    bool    is_known;       /* false: its message has left, and only the centre knows when it was */
+};
+
+static enum tb_code
+find_place(struct db *d, const struct store_list_messages *r, struct place *out, struct tb_err *e)
+{
+    bool is_here = false, has_left = false;
+
+    *out = (struct place){ .hlc = INT64_MAX, .id = INT64_MAX, .is_known = true };
+    if (r->cursor == 0)
+        return TB_OK;
+    sqlite3_stmt *st = db_query(d, Q_MESSAGE_FACTS, ARGS(I(r->cursor)), e);
+    if (db_next(d, st, e)) {
+        is_here = db_col_int(st, 0) == r->room_id;
+        *out = (struct place){ .hlc = db_col_int(st, 3), .id = r->cursor, .is_known = true };
+        db_done(st);
+    } else if (e->code == TB_OK && horizon_has_left(d, r->cursor, &has_left, e) == TB_OK) {
+        *out = (struct place){ .id = r->cursor };
+    }
+    if (e->code != TB_OK || is_here || has_left)
+        return e->code;
+    return tb_fail(e, TB_EINPUT, "Invalid cursor", "cursor %" PRId64 " is no message of room %" PRId64, r->cursor,
+                   r->room_id);
+}
+
+static bool
+is_before(int64_t hlc, int64_t id, int64_t than_hlc, int64_t than_id)
+{
+    return hlc < than_hlc || (hlc == than_hlc && id < than_id);
+}
+
+/* The page of a room that messages have left. What is here above the horizon comes first; if that is not all of the page, the
+ * rest is to be had at the centre, which also has what little may be here below. */
+static enum tb_code
+take_page_above(struct db *d, const struct self *own, struct store_list_messages *r, const struct place *from,
+                const struct horizon *h)
+{
+    struct tb_err *e = &r->op.err;
+    bool           is_below = !from->is_known || is_before(from->hlc, from->id, h->hlc, h->id), has_more;
+
+    if (!is_below) {
+        sqlite3_stmt *st = db_query(d, Q_PAGE_ABOVE, ARGS(I(r->room_id), I(from->hlc), I(from->id), I(h->hlc), I(h->id),
+                                                          I((int64_t)r->limit)), e);
+        if (take_page(d, own, st, r, &has_more) != TB_OK)
+            return e->code;
+    }
+    r->next_cursor = r->n > 0 ? r->items[r->n - 1].id : 0;
+    r->is_beyond = r->n < r->limit;
+    r->before_hlc = is_below ? from->hlc : h->hlc;
+    r->before_id = is_below ? from->id : h->id + 1;
+    return TB_OK;
+}
+
+static enum tb_code
+take_whole_page(struct db *d, const struct self *own, struct store_list_messages *r, const struct place *from)
+{
+    struct tb_err *e = &r->op.err;
+    sqlite3_stmt  *st = db_query(d, Q_PAGE, ARGS(I(r->room_id), I(from->hlc), I(from->id), I((int64_t)r->limit + 1)), e);
+    bool           has_more;
+
+    if (take_page(d, own, st, r, &has_more) == TB_OK)
+        r->next_cursor = has_more ? r->items[r->n - 1].id : 0;
+    return e->code;
+}
+
 static enum tb_code
 read_page(struct db *d, const struct self *own, struct store_list_messages *r)
 {
     struct tb_err *e = &r->op.err;
-    int64_t        hlc = INT64_MAX, id = INT64_MAX;
-    bool           has_more;
+    struct place   from;
+    struct horizon h;
+    int64_t        head;
 
-    if (r->cursor != 0) {
-        sqlite3_stmt *st = db_query(d, Q_MESSAGE_FACTS, ARGS(I(r->cursor)), e);
-        if (!db_next(d, st, e) || db_col_int(st, 0) != r->room_id) {
-            if (st != NULL)
-                db_done(st);
-            return e->code != TB_OK ? e->code
-                                    : tb_fail(e, TB_EINPUT, "Invalid cursor", "cursor %" PRId64 " is no message of room %"
-                                              PRId64, r->cursor, r->room_id);
-        }
-        hlc = db_col_int(st, 3), id = r->cursor;
-        db_done(st);
-    }
-    sqlite3_stmt *st = db_query(d, Q_PAGE, ARGS(I(r->room_id), I(hlc), I(id), I((int64_t)r->limit + 1)), e);
-    if (take_page(d, own, st, r, &has_more) != TB_OK)
+    if (find_place(d, r, &from, e) != TB_OK || horizon_of_room(d, r->room_id, &h, e) != TB_OK)
         return e->code;
-    r->next_cursor = has_more ? r->items[r->n - 1].id : 0;
-    int64_t head;
-    return offset_of_head(d, own, r->offset, &head, e);
+    if (h.id != 0)
+        TB_TRY(take_page_above(d, own, r, &from, &h));
+    else if (from.is_known)
+        TB_TRY(take_whole_page(d, own, r, &from));
+    else
+        tb_fail(e, TB_EINPUT, "Invalid cursor", "cursor %" PRId64 " is of another room", r->cursor);
+    return e->code == TB_OK ? offset_of_head(d, own, r->offset, &head, e) : e->code;
 }
 
 /* Has the message become known at that position? Otherwise its op was repeated for the centre's sake. */
@@ -225,9 +286,13 @@ run_list_receipts(struct db *d, const struct self *own, const struct store_setti
     size_t         cap = 0;
 
     (void)own, (void)limits;
-    if (!db_next(d, st, e))
-        return e->code != TB_OK ? e->code : tb_fail(e, TB_ENOTFOUND, "Message not found", "no message %" PRId64,
-                                                    r->message_id);
+    if (!db_next(d, st, e)) {
+        if (e->code == TB_OK && r->room_id != 0)
+            return member_check(d, r->room_id, r->user_id, e);
+        if (e->code != TB_OK || horizon_has_left(d, r->message_id, &r->is_beyond, e) != TB_OK || r->is_beyond)
+            return e->code;
+        return tb_fail(e, TB_ENOTFOUND, "Message not found", "no message %" PRId64, r->message_id);
+    }
     int64_t room_id = db_col_int(st, 0);
     db_done(st);
     if (member_check(d, room_id, r->user_id, e) != TB_OK)

@@ -15,7 +15,6 @@
 
 enum {
     RECEIPT_NEWS_MS = 5 * 60 * 1000,    /* older receipts of other sites are stored, and nobody is told */
-    ID_COUNTER_BITS = 41,
 };
 
 #define ID_COUNTER_MASK ((INT64_C(1) << ID_COUNTER_BITS) - 1)

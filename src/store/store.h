@@ -28,7 +28,7 @@ struct store_settings {
     unsigned               members_per_room, rooms_per_user;    /* joining beyond is TB_EDENIED */
     uint32_t               node;            /* of a journal that has written nothing; 0: the centre gives it one */
     unsigned               key_keep_days;   /* how long idempotency keys are known */
-    unsigned               journal_keep_days;   /* how long ops that are at the centre are kept; 0: for ever */
+    unsigned               journal_keep_days, history_keep_days;   /* of what is at the centre: ops, messages; 0: for ever */
 };
 
 /* Opens or creates the journal, migrates it, checks header, versions and the tail of the chain, and starts the threads.
@@ -126,8 +126,8 @@ struct store_receipts_of {                              /* one user's news of me
     size_t   n;
 };
 
-/* Ids that are unknown here, the user's own or not in rooms of his are passed over; read ones stay as they are. Naming a room
- * that he is not in fails: TB_EDENIED. */
+/* Ids that are unknown here (also when the message has left: horizon.h), the user's own or not in rooms of his are passed over;
+ * read ones stay as they are. Naming a room that he is not in fails: TB_EDENIED. */
 struct store_add_read {
     struct store_op           op;
     int64_t                   user_id, room_id;         /* in: room_id 0 for any room */
@@ -140,9 +140,9 @@ struct store_add_read {
 };
 void store_add_read(struct store *, struct store_add_read *);
 
-struct store_add_delivered {
+struct store_add_delivered {      /* known pairs, and messages that have left, are passed over */
     struct store_op                 op;
-    const struct store_receipts_of *of;                 /* in: borrowed until on_done; known pairs are passed over */
+    const struct store_receipts_of *of;                 /* in: borrowed until on_done */
     size_t                          n;                  /* in */
     int64_t                         delivered_at;       /* out */
 };
@@ -207,7 +207,8 @@ void store_list_rooms(struct store *, struct store_list_rooms *);
 /* "<pos>-<hex of the chain's first STORE_TAG_SIZE bytes>", maybe ".<parts>" (see store_event_offset_within), NUL */
 enum { STORE_OFFSET_SIZE = 40, STORE_TAG_SIZE = 4 };
 
-/* Newest first, strictly before cursor; or, with since, what became known here after it, in the journal's order.
+/* Newest first, strictly before cursor; or, with since, what became known here after it, in the journal's order. A page that
+ * reaches what has left this journal (is_beyond) holds what comes before that; the rest is at the centre: beyond.h.
  * TB_EDENIED: no member. TB_EINPUT: the cursor is no message of the room, or since is no offset of this journal. */
 struct store_list_messages {
     struct store_op       op;
@@ -217,7 +218,9 @@ struct store_list_messages {
     unsigned              limit;                        /* in: 1..100 */
     struct store_message *items;                        /* out */
     size_t                n;                            /* out */
-    int64_t               next_cursor;                  /* out: 0 on the last page, and with since */
+    int64_t               next_cursor;                  /* out: 0 on the last page, and with since; beyond: the last item's id */
+    bool                  is_beyond;                    /* out: there are fewer than limit items, and the page goes on there, */
+    int64_t               before_hlc, before_id;        /* out: strictly before this; hlc 0: the cursor is known there only */
     char                  offset[STORE_OFFSET_SIZE];    /* out: where the page was read; with since, after its last item */
 };
 void store_list_messages(struct store *, struct store_list_messages *);
@@ -227,6 +230,8 @@ struct store_receipt { int64_t user_id, delivered_at, read_at; };   /* 0: not ye
 struct store_list_receipts {                            /* TB_ENOTFOUND: no such message; TB_EDENIED: no member */
     struct store_op       op;
     int64_t               message_id, user_id;          /* in: user_id asks */
+    int64_t               room_id;                      /* in: 0, or of a message that has left: then only he is judged */
+    bool                  is_beyond;                    /* out: the message has left this journal, if it ever was: beyond.h */
     struct store_receipt *items;                        /* out: by user id */
     size_t                n;                            /* out */
 };

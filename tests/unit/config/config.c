@@ -42,6 +42,8 @@ static const struct {
     { "a line that is nothing", "[server]\nport\n", "f:2: neither [section] nor key = value" },
     { "a socket that would be caught up with what is no longer there", "[recovery]\nwindow_days = 31\n",
       "recovery.window_days (31) must not be more than journal.keep_days (30)" },
+    { "history that is shorter than what may be asked for", "[history]\nkeep_days = 6\n",
+      "history.keep_days (6) must be 0, or not less than recovery.window_days (7) and journal.key_keep_days (7)" },
     { "a message that no body could carry", "[limit]\ncontent_bytes = 65536\n",
       "limit.content_bytes (65536) must be 256 or more below server.max_body (65536)" },
 };

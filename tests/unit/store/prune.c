@@ -1,73 +1,12 @@
 /* What is old and at the centre leaves; nothing else does, and nobody who stays notices. */
-#include "fixture.h"
+#include "aging.h"
 
 #include "store/feed.h"
 #include "store/follow.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 
-enum { DAY_MS = 86400000, KEEP_DAYS = 30 };
-
-static void
-open_keeping(struct fixture *f)
-{
-    fixture_open(f);
-    f->settings.journal_keep_days = KEEP_DAYS;
-    fixture_reopen(f);
-}
-
-static void
-pass_days(struct fixture *f, int days)
-{
-    f->wall_ms += (int64_t)days * DAY_MS;
-}
-
-/* Until nothing more is due. Pruning follows the answers, so the second answer knows of what came after the first. */
-static void
-settle(struct fixture *f)
-{
-    struct store_status now = { .is_pruning = true };
-
-    for (int quiet = 0; quiet < 2; quiet = now.is_pruning ? 0 : quiet + 1) {
-        struct store_set_last_seen nothing = { .n = 0 };
-        f->mono_us += 1000000;
-        assert_int_equal(TB_OK, fixture_call(f, set_last_seen, &nothing));
-        store_op_fini(&nothing.op);
-        store_status(f->store, &now);
-    }
-}
-
-/* The centre has our ops up to seq (0: all of them). */
-static void
-reach_centre(struct fixture *f, int64_t seq)
-{
-    struct store_mark_pushed m = { .at = f->wall_ms, .centre_uuid = "5bd1bd8c-0000-4000-8000-000000000001" };
-    struct store_status      now;
-
-    store_status(f->store, &now);
-    m.seq = seq != 0 ? seq : now.own_seq;
-    assert_int_equal(TB_OK, fixture_call(f, mark_pushed, &m));
-    store_op_fini(&m.op);
-}
-
-/* A number that the journal's database gives. */
-static int64_t
-ask(struct fixture *f, const char *sql)
-{
-    char          path[128];
-    sqlite3      *db;
-    sqlite3_stmt *st;
-
-    snprintf(path, sizeof path, "%s/tombolo.db", f->dir);
-    assert_int_equal(SQLITE_OK, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));
-    assert_int_equal(SQLITE_OK, sqlite3_prepare_v2(db, sql, -1, &st, NULL));
-    assert_int_equal(SQLITE_ROW, sqlite3_step(st));
-    int64_t v = sqlite3_column_int64(st, 0);
-    sqlite3_finalize(st);
-    sqlite3_close(db);
-    return v;
-}
+enum { KEEP_DAYS = 30 };
 
 static enum tb_code
 leave(struct fixture *f, int64_t room, int64_t user)
@@ -115,25 +54,25 @@ ops_that_are_old_and_at_the_centre_leave_but_for_the_newest(void **state)
 {
     struct fixture f;
     (void)state;
-    open_keeping(&f);
+    aging_open(&f, KEEP_DAYS, 0);
     struct people p = fill(&f);
-    reach_centre(&f, 0);
-    pass_days(&f, KEEP_DAYS);
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, KEEP_DAYS);
     fixture_send(&f, p.room, p.ann, "a day begins");
-    settle(&f);
-    assert_int_equal(8, ask(&f, "SELECT COUNT(*) FROM journal"));       /* to the day: not yet */
-    pass_days(&f, KEEP_DAYS);
+    aging_settle(&f);
+    assert_int_equal(8, aging_ask(&f, "SELECT COUNT(*) FROM journal"));       /* to the day: not yet */
+    aging_pass_days(&f, KEEP_DAYS);
     fixture_send(&f, p.room, p.ann, "another");
-    settle(&f);
-    assert_int_equal(7, ask(&f, "SELECT MIN(seq) FROM journal"));       /* the newest that is there, and what is not */
-    assert_int_equal(6, ask(&f, "SELECT floor_seq FROM origin WHERE node = 0"));
+    aging_settle(&f);
+    assert_int_equal(7, aging_ask(&f, "SELECT MIN(seq) FROM journal"));       /* the newest that is there, and what is not */
+    assert_int_equal(6, aging_ask(&f, "SELECT floor_seq FROM origin WHERE node = 0"));
     assert_int_equal(0, fixture_faults(&f));
     fixture_reopen(&f);
     fixture_send(&f, p.room, p.ann, "after a restart");
     assert_int_equal(0, fixture_faults(&f));
-    reach_centre(&f, 0);
-    settle(&f);
-    assert_int_equal(8, ask(&f, "SELECT MIN(seq) FROM journal"));       /* what waited for the centre went when it was there */
+    aging_reach_centre(&f, 0);
+    aging_settle(&f);
+    assert_int_equal(8, aging_ask(&f, "SELECT MIN(seq) FROM journal"));       /* what waited for the centre went when it was there */
     assert_int_equal(0, fixture_faults(&f));
     fixture_close(&f);
 }
@@ -143,15 +82,15 @@ a_server_that_never_met_a_centre_keeps_everything(void **state)
 {
     struct fixture f;
     (void)state;
-    open_keeping(&f);
+    aging_open(&f, KEEP_DAYS, 0);
     struct people p = fill(&f);
     for (int i = 0; i < 5; i++) {
-        pass_days(&f, 400);
+        aging_pass_days(&f, 400);
         fixture_send(&f, p.room, p.ann, "years go by");
-        settle(&f);
+        aging_settle(&f);
     }
-    assert_int_equal(1, ask(&f, "SELECT MIN(seq) FROM journal"));
-    assert_int_equal(0, ask(&f, "SELECT COUNT(*) FROM origin"));
+    assert_int_equal(1, aging_ask(&f, "SELECT MIN(seq) FROM journal"));
+    assert_int_equal(0, aging_ask(&f, "SELECT COUNT(*) FROM origin"));
     fixture_close(&f);
 }
 
@@ -161,18 +100,18 @@ the_newest_op_stays_when_nothing_follows(void **state)
     struct fixture f;
     char           offset[STORE_OFFSET_SIZE];
     (void)state;
-    open_keeping(&f);
+    aging_open(&f, KEEP_DAYS, 0);
     struct people p = fill(&f);
-    reach_centre(&f, 0);
-    pass_days(&f, 1);
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, 1);
     fixture_send(&f, p.room, p.ann, "last");
-    reach_centre(&f, 0);
-    pass_days(&f, 1);
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, 1);
     fixture_send(&f, p.room, p.ann, "very last");
-    reach_centre(&f, 0);
-    pass_days(&f, 100);
-    settle(&f);
-    assert_int_equal(1, ask(&f, "SELECT COUNT(*) FROM journal"));
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, 100);
+    aging_settle(&f);
+    assert_int_equal(1, aging_ask(&f, "SELECT COUNT(*) FROM journal"));
     offset_now(&f, p.room, p.ann, offset);
     assert_int_equal(TB_OK, find(&f, offset));
     fixture_reopen(&f);
@@ -187,7 +126,7 @@ an_offset_that_has_left_is_none_and_neither_is_the_beginning(void **state)
     struct fixture f;
     char           old[STORE_OFFSET_SIZE], kept[STORE_OFFSET_SIZE], start[STORE_OFFSET_SIZE];
     (void)state;
-    open_keeping(&f);
+    aging_open(&f, KEEP_DAYS, 0);
     int64_t                  ann = fixture_user(&f, "ann");
     struct store_find_offset zero = { .pos = 0 };
     assert_int_equal(TB_OK, fixture_call(&f, find_offset, &zero));
@@ -195,12 +134,12 @@ an_offset_that_has_left_is_none_and_neither_is_the_beginning(void **state)
     offset_now(&f, room, ann, old);
     fixture_send(&f, room, ann, "x");
     offset_now(&f, room, ann, kept);
-    reach_centre(&f, 0);
-    pass_days(&f, 1);
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, 1);
     fixture_send(&f, room, ann, "y");
-    reach_centre(&f, 0);
-    pass_days(&f, KEEP_DAYS);
-    settle(&f);
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, KEEP_DAYS);
+    aging_settle(&f);
     assert_int_equal(TB_EINPUT, find(&f, old));
     assert_int_equal(TB_EINPUT, fixture_call(&f, find_offset, &zero));
     store_op_fini(&zero.op);
@@ -231,13 +170,13 @@ a_follower_goes_on_at_the_floor_and_is_told_what_lies_below(void **state)
     size_t                 n;
     int64_t                last = 0;
     (void)state;
-    open_keeping(&f);
+    aging_open(&f, KEEP_DAYS, 0);
     struct people p = fill(&f);
-    reach_centre(&f, 5);
-    pass_days(&f, 1);
+    aging_reach_centre(&f, 5);
+    aging_pass_days(&f, 1);
     fixture_send(&f, p.room, p.ann, "z");
-    pass_days(&f, KEEP_DAYS);
-    settle(&f);
+    aging_pass_days(&f, KEEP_DAYS);
+    aging_settle(&f);
     assert_int_equal(TB_OK, store_follow(f.store, &follower, &e));
     assert_int_equal(TB_OK, store_follow_identity(follower, &me, &e));
     assert_true(me.floor_seq == 4 && me.pushed_seq == 5);
@@ -256,7 +195,7 @@ what_pointed_to_ops_that_left_goes_with_them(void **state)
 {
     struct fixture f;
     (void)state;
-    open_keeping(&f);
+    aging_open(&f, KEEP_DAYS, 0);
     struct people p = fill(&f);
     int64_t       other = fixture_room(&f, p.ann, false);
     fixture_join(&f, other, p.bob, p.bob);
@@ -266,17 +205,17 @@ what_pointed_to_ops_that_left_goes_with_them(void **state)
     store_op_fini(&r.op);
     assert_int_equal(TB_OK, leave(&f, other, p.bob));
     assert_int_equal(TB_OK, fixture_join(&f, other, p.bob, p.bob));
-    assert_int_equal(2, ask(&f, "SELECT COUNT(*) FROM journal_also"));
-    assert_int_equal(1, ask(&f, "SELECT COUNT(*) FROM member_span WHERE to_pos < 1 << 62"));
-    reach_centre(&f, 0);
-    pass_days(&f, 1);
+    assert_int_equal(2, aging_ask(&f, "SELECT COUNT(*) FROM journal_also"));
+    assert_int_equal(1, aging_ask(&f, "SELECT COUNT(*) FROM member_span WHERE to_pos < 1 << 62"));
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, 1);
     fixture_send(&f, other, p.ann, "c");
-    reach_centre(&f, 0);
-    pass_days(&f, KEEP_DAYS);
-    settle(&f);
-    assert_int_equal(0, ask(&f, "SELECT COUNT(*) FROM journal_also"));
-    assert_int_equal(0, ask(&f, "SELECT COUNT(*) FROM member_span WHERE to_pos < 1 << 62"));
-    assert_int_equal(4, ask(&f, "SELECT COUNT(*) FROM member_span"));
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, KEEP_DAYS);
+    aging_settle(&f);
+    assert_int_equal(0, aging_ask(&f, "SELECT COUNT(*) FROM journal_also"));
+    assert_int_equal(0, aging_ask(&f, "SELECT COUNT(*) FROM member_span WHERE to_pos < 1 << 62"));
+    assert_int_equal(4, aging_ask(&f, "SELECT COUNT(*) FROM member_span"));
     assert_int_equal(0, fixture_faults(&f));
     fixture_close(&f);
 }
@@ -286,18 +225,18 @@ a_clock_that_was_ahead_for_a_while_makes_nothing_old(void **state)
 {
     struct fixture f;
     (void)state;
-    open_keeping(&f);
+    aging_open(&f, KEEP_DAYS, 0);
     struct people p = fill(&f);
-    pass_days(&f, 365);
+    aging_pass_days(&f, 365);
     fixture_send(&f, p.room, p.ann, "from the future");
-    pass_days(&f, -365);
+    aging_pass_days(&f, -365);
     fixture_send(&f, p.room, p.ann, "from now");
-    reach_centre(&f, 0);
-    pass_days(&f, KEEP_DAYS - 1);
+    aging_reach_centre(&f, 0);
+    aging_pass_days(&f, KEEP_DAYS - 1);
     fixture_send(&f, p.room, p.ann, "later");
-    settle(&f);
-    assert_int_equal(1, ask(&f, "SELECT MIN(seq) FROM journal"));
-    assert_int_equal(0, ask(&f, "SELECT COUNT(*) FROM journal_day WHERE day > (SELECT MIN(day) FROM journal_day) + 60"));
+    aging_settle(&f);
+    assert_int_equal(1, aging_ask(&f, "SELECT MIN(seq) FROM journal"));
+    assert_int_equal(0, aging_ask(&f, "SELECT COUNT(*) FROM journal_day WHERE day > (SELECT MIN(day) FROM journal_day) + 60"));
     fixture_close(&f);
 }
 

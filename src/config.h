@@ -50,6 +50,8 @@ struct tb_config {
     } journal;
     struct {
         int64_t  keep_days;                 /* 0: for ever; else at least recovery.window_days and journal.key_keep_days */
+        int64_t  queue;                     /* 64 */
+        int64_t  timeout_ms;                /* 2000 */
     } history;
     struct {
         int64_t  ping_interval_ms;          /* 25000 */

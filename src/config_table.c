@@ -88,6 +88,10 @@ const struct config_setting config_table[] = {
 
     { AT(history, keep_days), CONFIG_NUMBER, IN(history, keep_days), .initial = "0", .max = DAYS_MAX,
       .help = "how long messages that are at the centre are kept here as well; 0: for ever" },
+    { AT(history, queue), CONFIG_NUMBER, IN(history, queue), .initial = "64", .min = 1, .max = 65536,
+      .help = "older pages that may wait for the centre; beyond it they are partial" },
+    { AT(history, timeout_ms), CONFIG_NUMBER, IN(history, timeout_ms), .initial = "2000", .min = 100, .max = 60000,
+      .help = "time for the centre to give one, after which it is partial" },
 
     { AT(live, ping_interval_ms), CONFIG_NUMBER, IN(live, ping_interval_ms), .initial = "25000", .min = 100, .max = HOUR_MS,
       .help = "time between heartbeats of a socket" },

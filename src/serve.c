@@ -2,6 +2,7 @@
  * rely on:
  *   net      takes nothing new and answers what is in flight: needs all the others
  *   settle   no request is with chat any more, so nobody will ask the journal again
+ *   archive  is told to hurry when the server is to stop; its last answers lie in the loop's mailbox when it is closed
  *   sync     ends with its batch: needs the journal
  *   journal  its last answers lie in the loop's mailbox when it is closed
  *   rest, chat, net   on the loop's thread, which made them; net runs those answers
@@ -16,6 +17,7 @@
 #include "net/eio.h"
 #include "rest/rest.h"
 #include "store/store.h"
+#include "sync/archive.h"
 #include "sync/sync.h"
 
 #include <assert.h>
@@ -33,6 +35,7 @@ struct server {
     struct tb_buf          key;             /* of the tokens; wiped once chat has it */
     struct store          *store;
     struct sync           *sync;
+    struct archive        *archive;         /* NULL: there is no centre to read from */
     struct tb_thread       loop;
     /* the loop's once it runs; main reads net and chat, to stop them */
     const struct tb_config *config;         /* until is_up */
@@ -196,6 +199,19 @@ sync_of(void *ctx, struct rest_sync *out)
                                .lag_seconds = now.lag_ms / 1000, .last_synced_at = now.last_synced_at };
 }
 
+/* On the loop. What the sync thread has found out about the link saves finding it out again. */
+static bool
+ask_beyond(void *ctx, struct store_beyond *r)
+{
+    struct server     *s = ctx;
+    struct sync_status now;
+
+    sync_status(s->sync, &now);
+    return s->archive != NULL && (now.state == SYNC_UP || now.is_paused) && archive_ask(s->archive, r);
+}
+
+static const struct store_beyond_ops beyond_ops = { .ask = ask_beyond };
+
 static enum tb_code
 open_chat(struct server *s)
 {
@@ -210,6 +226,7 @@ open_chat(struct server *s)
         .token = { .secret = tb_buf_str(&s->key), .issuer = has_centre ? journal.centre_uuid : journal.journal_uuid,
                    .also = has_centre ? journal.journal_uuid : NULL, .days = (unsigned)c->auth.token_days,
                    .legacy = c->auth.legacy_tokens },
+        .beyond = &beyond_ops, .beyond_ctx = s,
     };
     return chat_open(&s->chat, &settings, &s->err);
 }
@@ -352,6 +369,14 @@ start_loop(struct server *s, const struct tb_config *config, struct tb_err *e)
 }
 
 static enum tb_code
+open_archive(struct server *s, const struct tb_config *c, struct tb_err *e)
+{
+    const struct archive_settings archive = { .clock = s->clock, .url = c->sync.url, .queue = (size_t)c->history.queue,
+                                              .timeout_ms = (int)c->history.timeout_ms };
+    return archive_open(&s->archive, &archive, e);
+}
+
+static enum tb_code
 open_layers(struct server *s, const struct tb_config *c, const struct serve_parts *parts, struct tb_err *e)
 {
     const struct store_settings store = store_settings(c, s->clock, parts->vfs);
@@ -361,7 +386,7 @@ open_layers(struct server *s, const struct tb_config *c, const struct serve_part
     if (chat_secret_load(c->server.data, tb_str_of(c->auth.secret), &s->key, e) != TB_OK)
         return e->code;
     const struct sync_settings sync = sync_settings(s, c, parts->target);
-    if (sync_open(&s->sync, &sync, e) != TB_OK)
+    if (sync_open(&s->sync, &sync, e) != TB_OK || (c->sync.url[0] != '\0' && open_archive(s, c, e) != TB_OK))
         return e->code;
     return start_loop(s, c, e);
 }
@@ -370,6 +395,7 @@ open_layers(struct server *s, const struct tb_config *c, const struct serve_part
 static void
 close_layers(struct server *s)
 {
+    archive_close(&s->archive);
     sync_close(&s->sync);
     store_close(&s->store);
     sem_post(&s->store_is_closed);
@@ -448,7 +474,9 @@ void
 serve_stop(struct server *s)
 {
     net_stop(s->net);
-    chat_stop(s->chat);     /* passwords that wait to be hashed would hold up the others */
+    chat_stop(s->chat);     /* passwords that wait to be hashed would hold up the others, */
+    if (s->archive != NULL)
+        archive_stop(s->archive);   /* and so would pages that wait for the centre */
 }
 
 void

@@ -41,6 +41,8 @@ chat_open(struct chat **out, const struct chat_settings *settings, struct tb_err
     c->store = settings->store;
     c->mailbox = settings->mailbox;
     c->clock = settings->clock;
+    c->beyond = settings->beyond;
+    c->beyond_ctx = settings->beyond_ctx;
     c->limits = settings->limits;
     c->sends = chat_limit_new(send_rate(&c->limits));
     c->accounts = chat_limit_new(account_rate(&c->limits));
@@ -95,6 +97,17 @@ chat_call_fini(struct chat_call *call)
     for (unsigned i = 0; i < call->n_ops; i++)
         store_op_fini(call->ops[i]);
     call->n_ops = 0;
+}
+
+bool
+chat_ask_beyond(struct chat_call *call, struct store_beyond *r, void (*on_done)(struct store_op *))
+{
+    struct chat *c = call->chat;
+
+    if (c->beyond == NULL)
+        return false;
+    chat_ready(call, &r->op, on_done);
+    return c->beyond->ask(c->beyond_ctx, r);
 }
 
 enum tb_code

@@ -13,6 +13,7 @@
 #include "chat/hasher.h"
 #include "chat/password.h"
 #include "chat/token.h"
+#include "store/beyond.h"
 #include "store/store.h"
 
 struct chat;
@@ -33,6 +34,8 @@ struct chat_settings {
     struct chat_limits     limits;
     struct chat_hasher_settings hasher;
     struct chat_token_settings  token;      /* its texts are copied */
+    const struct store_beyond_ops *beyond;  /* how the centre is asked for what has left the journal; NULL: there is none */
+    void                          *beyond_ctx;
 };
 
 enum tb_code chat_open(struct chat **out, const struct chat_settings *settings, struct tb_err *e) TB_MUST_CHECK;
@@ -43,7 +46,7 @@ void         chat_set_limits(struct chat *, const struct chat_limits *);    /* S
 /* Who bears this token. TB_EAUTH: nobody whom we know, or no longer. */
 enum tb_code chat_authenticate(struct chat *, tb_str token, struct chat_claims *out, struct tb_err *e) TB_MUST_CHECK;
 
-enum { CHAT_OPS = 2 };                          /* no call needs more of the store */
+enum { CHAT_OPS = 3 };                          /* no call needs more of the store */
 
 struct chat_call {                              /* the first member of every call below */
     void           (*on_done)(struct chat_call *);  /* in */
@@ -152,12 +155,19 @@ struct chat_send {
 };
 void chat_send(struct chat *, struct chat_send *);
 
-struct chat_history {                           /* TB_EINPUT: cursor or since; TB_EDENIED: no member */
+/* What has left the journal comes from the centre; when that cannot be asked, the page ends before it and is partial: its
+ * next_cursor is its last item's, so that it goes on without a gap later, and 0 when there is none.
+ * TB_EINPUT: cursor or since; TB_EDENIED: no member. */
+struct chat_history {
     struct chat_call           call;
     int64_t                    room_id, cursor; /* in: cursor 0: from the newest */
     tb_str                     since;           /* in: p NULL for none; borrowed until on_done */
     unsigned                   limit;           /* in: 1..CHAT_HISTORY_MAX */
-    struct store_list_messages list;            /* out: items, n, next_cursor, offset */
+    const struct store_message *items;          /* out */
+    size_t                      n;              /* out */
+    bool                        is_partial;     /* out */
+    struct store_list_messages  list;           /* out: next_cursor, offset; items and n of those that are here */
+    struct store_beyond         rest;           /* the chat's */
 };
 enum { CHAT_HISTORY_MAX = 100 };
 void chat_history(struct chat *, struct chat_history *);
@@ -171,9 +181,15 @@ struct chat_read {
 };
 void chat_read(struct chat *, struct chat_read *);
 
-struct chat_receipts {                          /* TB_ENOTFOUND, TB_EDENIED: no member */
-    struct chat_call           call;
-    int64_t                    message_id;      /* in */
-    struct store_list_receipts list;            /* out: items, n */
+/* TB_ENOTFOUND, TB_EDENIED: no member. Of a message that has left they come from the centre; when that cannot be asked, there are
+ * none, and the list is partial. */
+struct chat_receipts {
+    struct chat_call            call;
+    int64_t                     message_id;     /* in */
+    const struct store_receipt *items;          /* out */
+    size_t                      n;              /* out */
+    bool                        is_partial;     /* out */
+    struct store_list_receipts  list, judge;    /* the chat's, as is the next */
+    struct store_beyond         rest;
 };
 void chat_receipts(struct chat *, struct chat_receipts *);

@@ -16,6 +16,8 @@ struct chat {
     const struct tb_clock *clock;
     struct chat_hasher    *hasher;
     struct chat_tokens    *tokens;
+    const struct store_beyond_ops *beyond;     /* NULL: there is no centre */
+    void                  *beyond_ctx;
     unsigned char          login_key[LOGIN_KEY_BYTES];
     /* the loop's */
     struct chat_limits limits;
@@ -53,6 +55,16 @@ chat_done_as(struct chat_call *call, const struct store_op *op)
 {
     call->err = op->err;
     chat_done(call);
+}
+
+/* Asks the centre; false: it cannot be asked now, and on_done will not come. */
+bool chat_ask_beyond(struct chat_call *call, struct store_beyond *r, void (*on_done)(struct store_op *));
+
+/* What the centre was asked for cannot be had now: no failure of the call. */
+static inline bool
+chat_is_out_of_reach(const struct store_op *op)
+{
+    return op->err.code == TB_EIO || op->err.code == TB_EBUSY;
 }
 
 enum tb_code chat_fail_limit(struct tb_err *e, const char *say, int64_t wait_us);

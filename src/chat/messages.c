@@ -1,4 +1,5 @@
-/* Sending and paging. A send is counted for the rate when it is let through and uncounted when nothing came of it, so
+/* Sending and paging. A page that reaches what has left the journal is what is here, and behind it what the centre has.
+ * A send is counted for the rate when it is let through and uncounted when nothing came of it, so
  * that two sends in flight cannot both take the last place, and a refused one takes none. */
 #include "inside.h"
 
@@ -86,10 +87,60 @@ chat_send(struct chat *c, struct chat_send *s)
 }
 
 static void
+finish_partial(struct chat_history *h)
+{
+    h->is_partial = true;
+    chat_done(&h->call);
+}
+
+/* One more than the page takes was asked for: it says that there is a further page. */
+static void
+add_rest(struct chat_history *h)
+{
+    size_t                here = h->list.n, room = h->limit - here, n = h->rest.n < room ? h->rest.n : room;
+    struct store_message *items = TB_ARENA_ARRAY(&h->rest.op.mem, struct store_message, here + n);
+
+    if (here > 0)
+        memcpy(items, h->list.items, here * sizeof *items);
+    if (n > 0)
+        memcpy(items + here, h->rest.items, n * sizeof *items);
+    h->items = items;
+    h->n = here + n;
+    h->list.next_cursor = h->rest.n > room ? items[h->n - 1].id : 0;
+}
+
+static void
+on_rest(struct store_op *op)
+{
+    struct chat_history *h = TB_CONTAINER(op, struct chat_history, rest.op);
+
+    if (chat_is_out_of_reach(op)) {
+        finish_partial(h);
+        return;
+    }
+    if (op->err.code == TB_OK)
+        add_rest(h);
+    chat_done_as(&h->call, op);
+}
+
+static void
 on_listed(struct store_op *op)
 {
     struct chat_history *h = TB_CONTAINER(op, struct chat_history, list.op);
-    chat_done_as(&h->call, op);
+
+    h->items = h->list.items;
+    h->n = h->list.n;
+    if (op->err.code != TB_OK || !h->list.is_beyond) {
+        chat_done_as(&h->call, op);
+        return;
+    }
+    h->rest.what = STORE_BEYOND_PAGE;
+    h->rest.room_id = h->room_id;
+    h->rest.before_hlc = h->list.before_hlc;
+    h->rest.before_id = h->list.before_id;
+    h->rest.limit = h->limit - (unsigned)h->list.n + 1;
+    if (!chat_ask_beyond(&h->call, &h->rest, on_rest))
+        finish_partial(h);
 }
 
 void

@@ -36,10 +36,56 @@ chat_read(struct chat *c, struct chat_read *r)
 }
 
 static void
+finish_partial(struct chat_receipts *r)
+{
+    r->is_partial = true;
+    chat_done(&r->call);
+}
+
+static void
+on_judged(struct store_op *op)
+{
+    struct chat_receipts *r = TB_CONTAINER(op, struct chat_receipts, judge.op);
+
+    r->items = r->rest.receipts;
+    r->n = r->rest.n;
+    chat_done_as(&r->call, op);
+}
+
+/* The centre knows in which room the message is; who is in it is judged here. */
+static void
+on_rest(struct store_op *op)
+{
+    struct chat_receipts *r = TB_CONTAINER(op, struct chat_receipts, rest.op);
+
+    if (chat_is_out_of_reach(op)) {
+        finish_partial(r);
+    } else if (op->err.code != TB_OK) {
+        chat_done_as(&r->call, op);
+    } else {
+        r->judge.message_id = r->message_id;
+        r->judge.user_id = r->call.user_id;
+        r->judge.room_id = r->rest.room_id;
+        chat_ready(&r->call, &r->judge.op, on_judged);
+        store_list_receipts(r->call.chat->store, &r->judge);
+    }
+}
+
+static void
 on_receipts(struct store_op *op)
 {
     struct chat_receipts *r = TB_CONTAINER(op, struct chat_receipts, list.op);
-    chat_done_as(&r->call, op);
+
+    r->items = r->list.items;
+    r->n = r->list.n;
+    if (op->err.code != TB_OK || !r->list.is_beyond) {
+        chat_done_as(&r->call, op);
+        return;
+    }
+    r->rest.what = STORE_BEYOND_RECEIPTS;
+    r->rest.message_id = r->message_id;
+    if (!chat_ask_beyond(&r->call, &r->rest, on_rest))
+        finish_partial(r);
 }
 
 void

@@ -265,17 +265,27 @@ start_history(struct rest_exchange *x)
 }
 
 static void
+render_partial(struct tb_json *j, bool is_partial)
+{
+    if (!is_partial)
+        return;
+    tb_json_key(j, "partial");
+    tb_json_bool(j, true);
+}
+
+static void
 render_history(struct rest_exchange *x, struct tb_json *j)
 {
-    const struct store_list_messages *l = &x->call.history.list;
+    const struct chat_history        *h = &x->call.history;
+    const struct store_list_messages *l = &h->list;
 
-    if (x->rest->settings.live != NULL)
+    if (x->rest->settings.live != NULL)         /* receipts of what is not here are not kept here */
         live_page_shown(x->rest->settings.live, x->call.history.call.user_id, l);
     tb_json_open_object(j);
     tb_json_key(j, "items");
     tb_json_open_array(j);
-    for (size_t i = 0; i < l->n; i++)
-        chat_render_item(j, &l->items[i]);
+    for (size_t i = 0; i < h->n; i++)
+        chat_render_item(j, &h->items[i]);
     tb_json_end_array(j);
     tb_json_key(j, "nextCursor");
     if (l->next_cursor != 0)
@@ -284,6 +294,7 @@ render_history(struct rest_exchange *x, struct tb_json *j)
         tb_json_null(j);
     tb_json_key(j, "offset");
     tb_json_str(j, tb_str_of(l->offset));
+    render_partial(j, h->is_partial);
     tb_json_end_object(j);
 }
 
@@ -318,14 +329,15 @@ start_receipts(struct rest_exchange *x)
 static void
 render_receipts(struct rest_exchange *x, struct tb_json *j)
 {
-    const struct store_list_receipts *l = &x->call.receipts.list;
+    const struct chat_receipts *r = &x->call.receipts;
 
     tb_json_open_object(j);
     tb_json_key(j, "items");
     tb_json_open_array(j);
-    for (size_t i = 0; i < l->n; i++)
-        chat_render_receipt(j, &l->items[i]);
+    for (size_t i = 0; i < r->n; i++)
+        chat_render_receipt(j, &r->items[i]);
     tb_json_end_array(j);
+    render_partial(j, r->is_partial);
     tb_json_end_object(j);
 }
 

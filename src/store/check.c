@@ -426,8 +426,8 @@ static enum tb_code
 run(struct check *c, const char *path, struct tb_err *e)
 {
     if (db_open(&c->db, path, NULL, DB_READ_ONLY, store_query_texts, Q_COUNT, e) != TB_OK ||
-        open_replay(c, path, e) != TB_OK || db_run(&c->db, Q_BEGIN_READ, NO_ARGS, e) != TB_OK ||
-        journal_read_self(&c->db, &c->self, e) != TB_OK)
+        store_schema_check(&c->db, e) != TB_OK || open_replay(c, path, e) != TB_OK ||
+        db_run(&c->db, Q_BEGIN_READ, NO_ARGS, e) != TB_OK || journal_read_self(&c->db, &c->self, e) != TB_OK)
         return e->code;
     begin_part(c);
     if (each_row(&c->db, "PRAGMA integrity_check", report_integrity, c, NULL, e) != TB_OK ||

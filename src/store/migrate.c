@@ -47,15 +47,47 @@ step_to(struct db *d, const struct tb_migration *m, struct tb_err *e)
     return TB_OK;
 }
 
+static enum tb_code
+read_version(struct db *d, int *version, struct tb_err *e)
+{
+    int application = 0;
+
+    if (pragma_int(d, "user_version", version, e) != TB_OK || pragma_int(d, "application_id", &application, e) != TB_OK)
+        return e->code;
+    if (*version != 0 && application != STORE_APPLICATION_ID)
+        return tb_fail(e, TB_EIO, NULL, "this is another program's database (application_id %d)", application);
+    return TB_OK;
+}
+
+static enum tb_code
+refuse_newer(int version, int last, struct tb_err *e)
+{
+    return tb_fail(e, TB_EIO, NULL, "the journal has schema %d, this program knows up to %d: use a newer tombolo", version,
+                   last);
+}
+
+enum tb_code
+store_schema_check(struct db *d, struct tb_err *e)
+{
+    int version = 0, last = store_schema_version();
+
+    if (read_version(d, &version, e) != TB_OK)
+        return e->code;
+    if (version > last)
+        return refuse_newer(version, last, e);
+    if (version < last)
+        return tb_fail(e, TB_EIO, NULL, "the journal has schema %d, this program checks %d: start the server once, which"
+                       " brings it there", version, last);
+    return TB_OK;
+}
+
 enum tb_code
 store_migrate(struct db *d, const struct tb_migration *steps, struct tb_err *e)
 {
-    int version = 0, application = 0, last = 0;
+    int version = 0, last = 0;
 
-    if (pragma_int(d, "user_version", &version, e) != TB_OK || pragma_int(d, "application_id", &application, e) != TB_OK)
+    if (read_version(d, &version, e) != TB_OK)
         return e->code;
-    if (version != 0 && application != STORE_APPLICATION_ID)
-        return tb_fail(e, TB_EIO, NULL, "this is another program's database (application_id %d)", application);
     for (const struct tb_migration *m = steps; m->number != 0; m++) {
         last = m->number;
         if (m->number > version && step_to(d, m, e) != TB_OK)
@@ -63,8 +95,5 @@ store_migrate(struct db *d, const struct tb_migration *steps, struct tb_err *e)
         if (m->number > version && version > 0)
             log_info("store.migrated", "to=%s", m->name);
     }
-    if (version > last)
-        return tb_fail(e, TB_EIO, NULL, "the journal has schema %d, this program knows up to %d: use a newer tombolo",
-                       version, last);
-    return TB_OK;
+    return version > last ? refuse_newer(version, last, e) : TB_OK;
 }

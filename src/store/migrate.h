@@ -9,6 +9,9 @@ extern const struct tb_migration store_migrations[];
 
 int store_schema_version(void);                 /* the newest that this program knows */
 
+/* TB_EIO unless the file is ours and has just this program's schema; changes nothing. */
+enum tb_code store_schema_check(struct db *d, struct tb_err *e) TB_MUST_CHECK;
+
 /* Brings the file to the program's schema, each step in a transaction. TB_EIO: another program's file, or a newer schema. */
 enum tb_code store_migrate(struct db *d, const struct tb_migration *steps, struct tb_err *e) TB_MUST_CHECK;
 

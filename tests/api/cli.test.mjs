@@ -1,5 +1,6 @@
 // tombolo serve | config | version | check: what they print, what they refuse, how they end.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -38,6 +39,15 @@ test('config prints every setting of conf/tombolo.conf with where it comes from'
     assert.match(r.stdout, new RegExp(`\\b${key}\\b`), key);
   }
   assert.match(r.stdout, /port.*5999.*PORT/);
+});
+
+test('config as JSON holds the same settings with their origin', () => {
+  const r = run(['config', '--json', '--port', '5998'], { env: { JWT_SECRET: 'sesame-sesame-sesame' } });
+  assert.equal(r.code, 0, r.stderr);
+  const text = JSON.stringify(JSON.parse(r.stdout));
+  assert.match(text, /5998/);
+  assert.match(text, /JWT_SECRET/);
+  assert.doesNotMatch(text, /sesame/);
 });
 
 test('config never shows a secret', () => {
@@ -115,6 +125,21 @@ test('check finds a fresh and a used journal whole, and says so in JSON as well'
   const json = run(['check', '--data', server.dir, '--json']);
   assert.equal(json.code, 0, json.all);
   assert.equal(typeof JSON.parse(json.stdout), 'object');
+});
+
+test('the journal of a newer program is refused by serve and check, and left as it is', async () => {
+  const server = await start();
+  await person(server);
+  await server.stop();
+  const file = join(server.dir, 'tombolo.db');
+  assert.equal(spawnSync('sqlite3', [file, 'PRAGMA user_version = 9999']).status, 0);
+  const before = readFileSync(file);
+  for (const args of [['serve', '--port', String(await freePort()), '--data', server.dir], ['check', '--data', server.dir]]) {
+    const r = run(args);
+    assert.notEqual(r.code, 0);
+    assert.match(r.all, /9999.*newer/s);
+  }
+  assert.deepEqual(readFileSync(file), before);
 });
 
 test('check of a folder without a journal is a failure, and makes none', () => {

@@ -9,7 +9,7 @@ import { SEED, randomFrom } from '../api/lib/random.mjs';
 import { LONG, run, start, tempDir } from '../api/lib/server.mjs';
 
 const ROUNDS = Number(process.env.TB_ROUNDS ?? (LONG ? 100 : 10));
-const SENDERS = 64;
+const SENDERS = 256;
 const LATEST_KILL_MS = 400;         // a server of ours commits hundreds of sends in that time
 
 const data = tempDir();
@@ -47,13 +47,14 @@ async function sendOnce(one, content, key) {
 // Sends until the server is gone. Now and then rooms change too, so that ops of several kinds are cut.
 async function keepSending(one) {
   for (;;) {
-    const content = `message ${++nth}`;
-    const key = `key ${nth}`;
+    const n = ++nth;
+    const content = `message ${n}`;
+    const key = `key ${n}`;
     unanswered.set(content, { one, key });
     try {
       await sendOnce(one, content, key);
-      if (nth % 50 === 0) {
-        const side = await one.room(`room ${nth}`);
+      if (n % 50 === 0) {
+        const side = await one.room(`room ${n}`);
         await one.delete(`/rooms/${side.id}/members/me`);
       }
     } catch (e) {

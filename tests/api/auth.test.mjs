@@ -1,5 +1,6 @@
 // POST /auth/register, POST /auth/login, PATCH /auth/me.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -111,6 +112,15 @@ test('a login without e-mail or password is refused', async () => {
   }
 });
 
+for (const field of ['email', 'password']) {
+  test(`a login with ${field} of another type is refused by name`, async () => {
+    for (const value of [5, true, {}, ['x']]) {
+      const body = { email: 'a@example.org', password: 'long enough', [field]: value };
+      refused(await request(server, 'POST', '/auth/login', { body }), 400, 'bad_request', new RegExp(field));
+    }
+  });
+}
+
 test('a wrong password and an unknown e-mail are told apart by nothing in the answer', async () => {
   const body = account();
   done(await register(body), 201);
@@ -213,6 +223,24 @@ for (const [method, path] of GUARDED) {
       refused(await call({ Authorization: value }), 401, 'unauthorized', 'Invalid token format');
     }
     refused(await call({ Authorization: 'Bearer not.a.token' }), 401, 'unauthorized', 'Invalid or expired token');
+  });
+}
+
+const BCRYPT = 'abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e';     // salt and hash of "correct horse", at cost 4
+for (const kind of ['$2a$', '$2b$']) {
+  test(`a hash of the kind ${kind} that came from the old backend is good for one login, which replaces it`, async () => {
+    const first = await start();
+    const me = await person(first);
+    await first.stop();
+    const sql = (text) => spawnSync('sqlite3', [join(first.dir, 'tombolo.db'), text], { encoding: 'utf8' }).stdout.trim();
+    sql(`UPDATE user SET password = '${kind}04$${BCRYPT}'`);
+    const second = await start({ data: first.dir });
+    const enter = (password) => request(second, 'POST', '/auth/login', { body: { email: me.user.email, password } });
+    refused(await enter(me.password), 401, 'unauthorized', 'Invalid email or password');
+    done(await enter('correct horse'), 200);
+    done(await enter('correct horse'), 200);
+    await second.stop();
+    assert.match(sql('SELECT password FROM user'), /^\$argon2id\$/);
   });
 }
 

@@ -81,6 +81,19 @@ for (const [what, body] of [
   });
 }
 
+for (const [method, path] of [
+  ['POST', '/auth/register'], ['POST', '/auth/login'], ['PATCH', '/auth/me'], ['POST', '/rooms'], ['POST', '/rooms/join'],
+  ['POST', '/rooms/1/members'], ['POST', '/messages/read'],
+]) {
+  test(`${method} ${path} refuses malformed JSON, what is no object, and another content type`, async () => {
+    for (const body of ['{"email":', '[1]', 'null']) {
+      refused(await call(method, path, { body, token: ann.token }), 400, 'bad_request');
+    }
+    const headers = { 'Content-Type': 'text/plain' };
+    refused(await call(method, path, { body: '{}', token: ann.token, headers }), 400, 'bad_request', /content.type/i);
+  });
+}
+
 test('a NUL inside text is refused or kept whole, never cut', async () => {
   const answer = await ann.post('/messages', { roomId: room.id, content: 'a\u0000b' });
   if (answer.status === 201) {
@@ -185,6 +198,12 @@ test('with a list of origins only these may', async () => {
 });
 
 // ---- connections ----
+
+test('an upgrade to h2c is passed over', async () => {
+  const answer = await raw(server, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n' +
+    'HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n');
+  assert.match(answer, /^HTTP\/1\.1 200 .*Chat API Running$/s);
+});
 
 test('one connection carries many requests', async () => {
   const socket = net.connect(server.port, '127.0.0.1');

@@ -62,6 +62,15 @@ test('header and body name the same keys', async () => {
   assert.equal((await byBody(ann, key, 'either way')).body.id, first.id);
 });
 
+test('header and body that name two keys are refused', async () => {
+  const send = (key, clientId) =>
+    ann.post('/messages', { roomId: room.id, content: 'which?', clientId }, { headers: { 'Idempotency-Key': key } });
+  refused(await send(newKey(), newKey()), 400, 'bad_request', 'Idempotency-Key and clientId must be the same');
+  assert.equal(await count('which?'), 0);
+  const key = newKey();
+  done(await send(key, key), 201);
+});
+
 test('without a key the same text twice is two messages', async () => {
   await ann.send(room.id, 'again');
   await ann.send(room.id, 'again');
@@ -102,6 +111,11 @@ test('a repeated send does not count for the rate limit', async () => {
   await limited.stop();
 });
 
+for (const [what, key] of [['empty', ''], ['201 characters long', 'k'.repeat(201)]]) {
+  test(`an Idempotency-Key that is ${what} is refused by name`, async () => {
+    refused(await byHeader(ann, key, 'x'), 400, 'bad_request', /Idempotency-Key/);
+  });
+}
 for (const [what, clientId] of [['a number', 5], ['an object', {}], ['empty', ''], ['300 characters long', 'k'.repeat(300)]]) {
   test(`a clientId that is ${what} is refused by name`, async () => {
     refused(await byBody(ann, clientId, 'x'), 400, 'bad_request', /clientId/);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { done, person, refused, request } from './lib/client.mjs';
+import { done, person, refused, request, wholeHistory } from './lib/client.mjs';
 import { start } from './lib/server.mjs';
 
 const WINDOW_MS = 1500;             // long enough to fill it on a busy machine, short enough to wait for its end
@@ -80,6 +80,48 @@ test('without settings of ours it is five messages in ten seconds', async () => 
   const { retryAfter } = refused(answers.find((a) => a.status === 429), 429, 'rate_limited');
   assert.ok(retryAfter >= 8 && retryAfter <= 10, `${retryAfter}`);
   await plain.stop();
+});
+
+// Bounded queues (DESIGN section 7): what finds them full is told so at once, and what was taken is answered.
+for (const [what, settings, call, status] of [
+  ['changes', { journal: { queue: 1 } }, (me, r, i) => send(me, `message ${i}`, r.id), 201],
+  ['queries', { journal: { reader_queue: 1 } }, (me, r) => me.get(`/messages/rooms/${r.id}/messages`), 200],
+  ['passwords', { auth: { hash_queue: 1, hash_threads: 1 } },
+    (me) => request(me.server, 'POST', '/auth/login', { body: { email: me.user.email, password: me.password } }), 200],
+]) {
+  test(`more ${what} than may wait are told that the server is busy and when to come back`, async () => {
+    const small = await start({ config: settings });
+    const me = await person(small);
+    const r = await me.room('small');
+    let [ok, busy] = [[], []];
+    for (let round = 0; round < 50 && busy.length === 0; round++) {
+      const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => call(me, r, i)));
+      ok = ok.concat(answers.filter((a) => a.status === status));
+      busy = busy.concat(answers.filter((a) => a.status !== status));
+    }
+    assert.ok(ok.length > 0 && busy.length > 0, `${ok.length} were done, ${busy.length} were not`);
+    for (const answer of busy) {
+      assert.ok(refused(answer, 503, 'busy').retryAfter >= 1);
+    }
+    if (what === 'changes') {
+      const kept = (await wholeHistory(me, r.id)).map((m) => m.id);
+      assert.deepEqual(kept.sort((a, b) => a - b), ok.map((a) => a.body.id).sort((a, b) => a - b));
+    }
+    await small.stop();
+  });
+}
+
+test('rooms of a user and members of a room are limited', async () => {
+  const small = await start({ config: { limit: { rooms_per_user: 2, members_per_room: 2 } } });
+  const [me, bob, cem] = [await person(small), await person(small), await person(small)];
+  const [one] = [await me.room('one'), await me.room('two')];
+  refused(await me.post('/rooms', { name: 'three' }), 403, 'forbidden', 'Too many rooms: leave one first');
+  await bob.join(one.id);
+  refused(await cem.post('/rooms/join', { roomId: one.id }), 403, 'forbidden', 'This room is full');
+  refused(await me.post(`/rooms/${one.id}/members`, { userId: cem.id }), 403, 'forbidden', 'This room is full');
+  done(await bob.delete(`/rooms/${one.id}/members/me`), 204);
+  await cem.join(one.id);
+  await small.stop();
 });
 
 test('0 turns the limits off', async () => {

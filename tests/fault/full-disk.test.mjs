@@ -67,7 +67,9 @@ test('below the reserve sends are refused with 507 while logins and reading go o
   done(await send(s, 'first'), 201);
   disk.fill((RESERVE_MB + 2) << 20);
   const answer = await sendUntilRefused(s, (a) => a.status === 507);
-  refused(answer, 507, 'storage_full');
+  assert.ok(refused(answer, 507, 'storage_full').retryAfter >= 1);
+  refused(await request(server, 'GET', '/readyz'), 507, 'storage_full');
+  done(await request(server, 'GET', '/healthz'), 200);
   assert.ok(disk.free() > (RESERVE_MB - 4) << 20, 'the reserve is still there');
 
   await nothingIsLost(s);
@@ -79,6 +81,7 @@ test('below the reserve sends are refused with 507 while logins and reading go o
 
   disk.makeRoom();
   await sendUntilTaken(s);
+  done(await request(server, 'GET', '/readyz'), 200);
   await nothingIsLost(s);
   await restart(s);
   await nothingIsLost(s);

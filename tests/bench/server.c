@@ -37,7 +37,7 @@ become(const char *const *argv, size_t n, uint16_t port, const char *log)
     char  text[8];
     char *args[MAX_ARGS + 3] = { NULL };
 
-    memcpy(args, argv, n * sizeof *args);       /* execv wants pointers to char that it does not write through */
+    memcpy(args, argv, n * sizeof *args);       /* execvp wants pointers to char that it does not write through */
     snprintf(text, sizeof text, "%u", port);
     args[n] = strdup("--port");
     args[n + 1] = text;
@@ -49,7 +49,7 @@ become(const char *const *argv, size_t n, uint16_t port, const char *log)
     setenv("TOMBOLO_RATE_LIMIT", "0", 1);
     setenv("TOMBOLO_LOGIN_LIMIT", "0", 1);
     unsetenv("DATABASE_URL");
-    execv(args[0], args);
+    execvp(args[0], args);
     _exit(127);
 }
 

@@ -97,6 +97,24 @@ bench_rest_measures_the_server_beside_its_limits(void **state)
 }
 
 static void
+bench_sio_measures_the_library_beside_npms(void **state)
+{
+    static const char *const names[] = { "CPU of 100,000 deliveries: tombolo", "CPU of 100,000 deliveries: npm socket.io",
+                                         "CPU of 100,000 deliveries: npm / tombolo", "CPU of joining: tombolo",
+                                         "CPU of joining: npm / tombolo", "round trip p50: tombolo",
+                                         "round trip p99: npm socket.io", "CPU of one: npm / tombolo", NULL };
+    static const char *const argv[] = { BENCH_SIO, "--rounds", "1", "--crowds", "200", "--bursts", "1,16", "--deliveries", "5000",
+                                        "--idle", "100", "--rest-ms", "20", "--ms", "50", NULL };
+    struct tb_buf            out = TB_BUF_INIT;
+    (void)state;
+    assert_int_equal(0, run(argv, &out));
+    assert_figures(&out, names);
+    assert_non_null(strstr(out.p, "broadcast to 200 connections, 16 at a time"));
+    assert_non_null(strstr(out.p, "memory of one: npm socket.io"));         /* of a few it may well be 0 */
+    tb_buf_fini(&out);
+}
+
+static void
 an_option_that_is_not_understood_ends_the_program(void **state)
 {
     static const char *const argv[] = { BENCH_STORE, "--ms", "20", "--rounds", "1", "--depths", "1,x", NULL };
@@ -113,6 +131,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bench_store_measures_sends_beside_a_bare_group_commit),
         cmocka_unit_test(bench_rest_measures_the_server_beside_its_limits),
+        cmocka_unit_test(bench_sio_measures_the_library_beside_npms),
         cmocka_unit_test(an_option_that_is_not_understood_ends_the_program),
     };
     return tap_run(tests);

@@ -19,6 +19,7 @@ struct tb_config {
         int64_t  idle_timeout_ms;           /* 60000 */
         int64_t  max_connections;           /* 10000 */
         char    *cors_origins;              /* "*" */
+        char    *metrics_from;              /* empty: this machine only */
     } server;
     struct {
         char    *secret;                    /* JWT_SECRET; empty: made once and kept in the data folder */
@@ -60,7 +61,9 @@ struct tb_config {
         int64_t  max_queued;                /* 1048576 bytes that wait for one socket */
         int64_t  sockets_per_user;          /* 50 */
         int64_t  events_per_second;         /* 50 of one socket; 0: off */
-        int64_t  connects;                  /* 0: off; an address per minute */
+        int64_t  connects;                  /* 60000 of an address per minute; 0: off */
+        int64_t  user_connects;             /* 600 of a user per minute; 0: off */
+        int64_t  typing;                    /* 120 times a minute for a user; 0: off */
         int64_t  ring_batches;              /* 512 recent commits */
     } live;
     struct {

@@ -38,6 +38,8 @@ const struct config_setting config_table[] = {
       .help = "connections served at a time; more wait" },
     { AT(server, cors_origins), CONFIG_TEXT, IN(server, cors_origins), .initial = "*", .max = CONFIG_MAX_LINE,
       .help = "origins whose pages may read answers: *, a list separated by blanks, or empty" },
+    { AT(server, metrics_from), CONFIG_TEXT, IN(server, metrics_from), .initial = "", .max = CONFIG_MAX_LINE,
+      .help = "addresses besides this machine's that may read /metrics, separated by blanks" },
 
     { AT(auth, secret), CONFIG_TEXT, IN(auth, secret), .initial = "", .max = 1024, .env = "JWT_SECRET", .is_secret = true,
       .help = "key of the tokens; empty: one is made and kept in the data folder" },
@@ -105,8 +107,12 @@ const struct config_setting config_table[] = {
       .help = "sockets of a user; one more is closed" },
     { AT(live, events_per_second), CONFIG_NUMBER, IN(live, events_per_second), .initial = "50", .max = 1000000,
       .help = "events one socket may send; 0: any number" },
-    { AT(live, connects), CONFIG_NUMBER, IN(live, connects), .initial = "0", .max = 1000000,
+    { AT(live, connects), CONFIG_NUMBER, IN(live, connects), .initial = "60000", .max = 1000000,
       .help = "sockets that one address may open per minute; 0: any number" },
+    { AT(live, user_connects), CONFIG_NUMBER, IN(live, user_connects), .initial = "600", .max = 1000000,
+      .help = "sockets that one user may open per minute; 0: any number" },
+    { AT(live, typing), CONFIG_NUMBER, IN(live, typing), .initial = "120", .max = 1000000,
+      .help = "times per minute that a user's typing is told; 0: any number" },
     { AT(live, ring_batches), CONFIG_NUMBER, IN(live, ring_batches), .initial = "512", .min = 1, .max = 65536,
       .help = "recent commits kept in memory for sockets that catch up" },
 

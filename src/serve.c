@@ -154,7 +154,8 @@ live_limits(const struct tb_config *c)
 {
     return (struct live_limits){
         .sockets_per_user = (unsigned)c->live.sockets_per_user, .events_per_second = (unsigned)c->live.events_per_second,
-        .connects = (unsigned)c->live.connects, .ring_batches = (size_t)c->live.ring_batches,
+        .connects = (unsigned)c->live.connects, .user_connects = (unsigned)c->live.user_connects,
+        .typing = (unsigned)c->live.typing, .tracked = (size_t)c->limit.tracked, .ring_batches = (size_t)c->live.ring_batches,
         .recovery_days = (unsigned)c->recovery.window_days,
     };
 }
@@ -276,7 +277,8 @@ static enum tb_code
 open_on_loop(struct server *s)
 {
     const struct net_settings  net = net_settings(s, s->config);
-    const struct rest_settings rest = { .store = s->store, .sync_of = sync_of, .sync_ctx = s };
+    const struct rest_settings rest = { .store = s->store, .sync_of = sync_of, .sync_ctx = s,
+                                        .metrics_from = s->config->server.metrics_from };
 
     if (net_open(&s->net, &net, &s->err) != TB_OK)
         return s->err.code;

@@ -87,12 +87,17 @@ const char *eio_reason_text(enum eio_reason);
 
 struct eio_request;
 
+/* What a client is told whom allow has turned away. */
+struct eio_refusal {
+    const char *message;            /* static text, JSON-safe; default "Forbidden" */
+    uint32_t    retry_after_s;      /* not for good: 429 instead of 403, and how long it is to wait */
+};
+
 /* All but on_message may be NULL. ctx is what eio_engine_new was given. A session passed in is valid for the call, and
  * as long as on_close has not been called, and longer only with eio_session_ref. */
 struct eio_handler {
-    /* A new client asks for a session. false: it is refused with 403 and *message (static text, JSON-safe; default
-     * "Forbidden"). */
-    bool (*allow)(void *ctx, const struct eio_request *rq, const char **message);
+    /* A new client asks for a session. false: it is refused with *refusal, which comes zeroed. */
+    bool (*allow)(void *ctx, const struct eio_request *rq, struct eio_refusal *refusal);
     /* The session is there; what is sent now leaves right behind the handshake's answer. rq: the handshake. */
     void (*on_open)(void *ctx, struct eio_session *s, const struct eio_request *rq);
     /* data: for the call; text is UTF-8. */
@@ -197,6 +202,7 @@ struct eio_request {
     tb_str                        content_type;     /* n == 0: none */
     tb_str                        body;             /* of a POST; over max_payload it is answered 413 */
     tb_str                        peer;             /* for the application: where it came from */
+    uint32_t                      retry_after_s;    /* out, readable in respond: send it as Retry-After; 0: none */
     /* the library's */
     struct eio_session *session;                    /* whose poll waits in this request */
 };

@@ -43,7 +43,7 @@ extern const struct sio_options sio_default_options;
 /* About connections; all may be NULL, and so may the whole struct. */
 struct sio_server_handler {
     /* See eio_handler.allow. */
-    bool (*allow)(void *ctx, const struct eio_request *rq, const char **message);
+    bool (*allow)(void *ctx, const struct eio_request *rq, struct eio_refusal *refusal);
     /* The handshake, the last chance to look at its headers; keep what you need with sio_conn_set_app. */
     void (*on_open)(void *ctx, struct sio_conn *c, const struct eio_request *rq);
     /* Once for every on_open, after the on_disconnect of its sockets. */

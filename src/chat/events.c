@@ -3,6 +3,7 @@
 #include "live_inside.h"
 
 #include "base/json.h"
+#include "chat/inside.h"
 #include "chat/render.h"
 
 #include <jansson.h>
@@ -48,14 +49,15 @@ ack_failure(struct sio_socket *socket, int64_t id, const struct tb_err *e)
 {
     struct tb_buf  args = TB_BUF_INIT;
     struct tb_json j = tb_json_to(&args);
+    uint32_t       retry_after_s = chat_retry_after(e);
 
     tb_json_open_object(&j);
     tb_json_key(&j, "ok"), tb_json_bool(&j, false);
     tb_json_key(&j, "error"), tb_json_str(&j, tb_str_of(e->say));
     tb_json_key(&j, "code"), tb_json_str(&j, tb_str_of(tb_code_wire(e->code)));
-    if (e->retry_after_s != 0) {
+    if (retry_after_s > 0) {
         tb_json_key(&j, "retryAfter");
-        tb_json_int(&j, e->retry_after_s);
+        tb_json_int(&j, retry_after_s);
     }
     tb_json_end_object(&j);
     tb_json_fini(&j);
@@ -162,12 +164,13 @@ start_typing(struct live *l, struct request *r)
 {
     struct client *c = sio_socket_app(r->socket);
     char           text[24];
+    int64_t        wait_us;
 
     (void)l;
     if (!sio_is_in(r->socket, live_room_name(r->in.room_id, text)))
         tb_fail(&r->call.err, TB_EDENIED, TEXT_NO_MEMBER, "typing");
-    else
-        typing_set(c, r->in.room_id, r->in.is_typing);
+    else if (!typing_set(c, r->in.room_id, r->in.is_typing, &wait_us))
+        chat_fail_limit(&r->call.err, NULL, wait_us);
     finish(r, NULL);
 }
 
@@ -252,6 +255,7 @@ events_take(struct client *c, const struct sio_event *ev)
     struct tb_err       err = { 0 };
 
     if (is_too_fast(c)) {
+        c->live->stats.refused_events++;
         tb_fail(&err, TB_ELIMIT, NULL, "events per second");
         err.retry_after_s = 1;
         ack_failure(c->socket, ev->ack, &err);

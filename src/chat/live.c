@@ -12,8 +12,7 @@
 #include <stdlib.h>
 
 enum {
-    CONNECTS_WINDOW_MS = 60000,
-    ADDRESSES_TRACKED = 100000,
+    MINUTE_MS = 60000,
     SWEEP_MS = 1000,                    /* how often expired tokens are looked for */
     MAX_AUTHORIZATION = 4096 + 16,      /* bytes of a handshake's header that are kept: a token and its scheme */
 };
@@ -309,6 +308,27 @@ begin(struct client *c, const json_t *auth)
     check_offset(c, offset);
 }
 
+/* Who comes too often, or has too many sockets, is told nothing: the transport is closed, and a stock client comes back
+ * later and later. */
+static bool
+may_have_socket(struct live *l, int64_t user_id)
+{
+    const struct user *u = live_find_user(l, user_id);
+    int64_t            wait_us;
+
+    if (u != NULL && u->n_clients >= l->settings.limits.sockets_per_user) {
+        l->stats.refused_sockets++;
+        log_warn("live.too_many_sockets", "user=%" PRId64, user_id);
+        return false;
+    }
+    if (!chat_limit_admit(l->user_connects, chat_limit_key_of(user_id), tb_mono_us(l->settings.clock), &wait_us)) {
+        l->stats.refused_user++;
+        log_debug("live.connects_too_often", "user=%" PRId64, user_id);
+        return false;
+    }
+    return true;
+}
+
 static void
 on_connect(void *ctx, struct sio_socket *sk, tb_str auth_text)
 {
@@ -317,7 +337,6 @@ on_connect(void *ctx, struct sio_socket *sk, tb_str auth_text)
     struct tb_err      e = { 0 };
     json_t            *auth = json_loadb(auth_text.p, auth_text.n, JSON_ALLOW_NUL, NULL);
     tb_str             token = find_token(sk, auth);
-    struct user       *u;
 
     if (l->is_stopping) {
         sio_conn_close(sio_socket_conn(sk), EIO_AT_ONCE);
@@ -325,8 +344,7 @@ on_connect(void *ctx, struct sio_socket *sk, tb_str auth_text)
         sio_refuse(sk, TB_LIT(TEXT_MISSING), TB_STR_NULL);
     } else if (chat_authenticate(l->settings.chat, token, &who, &e) != TB_OK) {
         sio_refuse(sk, TB_LIT(TEXT_INVALID), TB_STR_NULL);
-    } else if ((u = live_find_user(l, who.user_id)) != NULL && u->n_clients >= l->settings.limits.sockets_per_user) {
-        log_warn("live.too_many_sockets", "user=%" PRId64, who.user_id);
+    } else if (!may_have_socket(l, who.user_id)) {
         sio_conn_close(sio_socket_conn(sk), EIO_AT_ONCE);
     } else {
         begin(new_client(l, sk, &who, mode_of(auth)), auth);
@@ -412,20 +430,22 @@ key_of(const struct live *l, tb_str peer)
 }
 
 static struct chat_rate
-connect_rate(const struct live_limits *limits)
+per_minute(unsigned max, const struct live_limits *limits)
 {
-    return (struct chat_rate){ .max = limits->connects, .window_ms = CONNECTS_WINDOW_MS, .tracked = ADDRESSES_TRACKED };
+    return (struct chat_rate){ .max = max, .window_ms = MINUTE_MS, .tracked = limits->tracked };
 }
 
 static bool
-allow(void *ctx, const struct eio_request *rq, const char **message)
+allow(void *ctx, const struct eio_request *rq, struct eio_refusal *refusal)
 {
     struct live *l = ctx;
     int64_t      wait_us;
 
     if (chat_limit_admit(l->connects, key_of(l, rq->peer), tb_mono_us(l->settings.clock), &wait_us))
         return true;
-    *message = "Too many connections from your address";
+    l->stats.refused_address++;
+    refusal->message = "Too many connections from your address";
+    refusal->retry_after_s = (uint32_t)(wait_us / 1000000 + 1);
     return false;
 }
 
@@ -506,7 +526,9 @@ live_open(const struct live_settings *settings)
     memcpy(l->journal_uuid, status.journal_uuid, sizeof l->journal_uuid);
     l->head = status.head_pos;
     l->ring = tb_alloc_zero(settings->limits.ring_batches * sizeof(struct store_batch *));
-    l->connects = chat_limit_new(connect_rate(&settings->limits));
+    l->connects = chat_limit_new(per_minute(settings->limits.connects, &settings->limits));
+    l->user_connects = chat_limit_new(per_minute(settings->limits.user_connects, &settings->limits));
+    l->typings = chat_limit_new(per_minute(settings->limits.typing, &settings->limits));
     l->server = sio_server_new(settings->host, settings->options, &server_handler, l);
     l->ns = sio_namespace_add(l->server, TB_LIT("/"), &handler, l);
     store_feed(settings->store, settings->mailbox, feed_on_batch, l);
@@ -553,6 +575,8 @@ live_close(struct live **lp)
     feed_close(l);
     delivery_close(l);
     chat_limit_free(&l->connects);
+    chat_limit_free(&l->user_connects);
+    chat_limit_free(&l->typings);
     tb_free(l);
     *lp = NULL;
 }
@@ -564,7 +588,9 @@ live_set_limits(struct live *l, const struct live_limits *limits)
 
     l->settings.limits = *limits;
     l->settings.limits.ring_batches = ring;
-    chat_limit_set(l->connects, connect_rate(limits));
+    chat_limit_set(l->connects, per_minute(limits->connects, limits));
+    chat_limit_set(l->user_connects, per_minute(limits->user_connects, limits));
+    chat_limit_set(l->typings, per_minute(limits->typing, limits));
 }
 
 void

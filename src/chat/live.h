@@ -9,7 +9,9 @@ struct live;
 struct live_limits {                    /* see live.* in conf/tombolo.conf */
     unsigned sockets_per_user;          /* beyond it a new connection is closed */
     unsigned events_per_second;         /* that one socket may send; beyond it: error acks; 0: any number */
-    unsigned connects;                  /* sockets that one address may open per minute; 0: any number */
+    unsigned connects, user_connects;   /* sockets that one address, and one user, may open per minute; 0: any number */
+    unsigned typing;                    /* times a minute that one user's typing is told; 0: any number */
+    size_t   tracked;                   /* addresses and users whose rates are remembered */
     size_t   ring_batches;              /* recent commits kept for those who catch up */
     unsigned recovery_days;             /* how old an offset may be */
 };
@@ -57,5 +59,7 @@ struct live_stats {
     size_t   clients, users, catching_up;
     uint64_t recovered, refused_pid, refused_offset, refused_old;   /* recoveries, and why they were refused */
     uint64_t fell_behind, delivered, pages;
+    uint64_t refused_address, refused_user, refused_sockets;        /* connections: too often, or too many at a time */
+    uint64_t refused_events, refused_typing;                        /* too often */
 };
 void live_stats(const struct live *, struct live_stats *out);

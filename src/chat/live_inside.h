@@ -86,6 +86,7 @@ struct live {
     struct sio_server    *server;
     struct sio_namespace *ns;
     struct chat_limit    *connects;     /* by address */
+    struct chat_limit    *user_connects, *typings;      /* by user */
     struct recovery_key   key;
     char                  journal_uuid[37];
     struct user          *users;        /* by id */
@@ -162,7 +163,7 @@ void presence_tick(struct live *l, int64_t now_ms);
 void presence_stop(struct live *l);
 
 /* typing.c */
-void typing_set(struct client *c, int64_t room_id, bool is_typing);
+bool typing_set(struct client *c, int64_t room_id, bool is_typing, int64_t *wait_us);   /* false: too often, try after *wait_us */
 void typing_end_all(struct live *l, struct user *u);
 
 /* events.c */

@@ -1,6 +1,9 @@
 /* The shapes. Order of members as the old backend wrote them, ours after its. */
 #include "render.h"
 
+/* Where waiting helps but nobody has worked out how long. */
+enum { RETRY_BUSY_S = 1, RETRY_FULL_S = 10 };
+
 static void
 time_or_null(struct tb_json *j, const char *key, int64_t ms)
 {
@@ -126,13 +129,23 @@ chat_render_receipt(struct tb_json *j, const struct store_receipt *r)
     tb_json_end_object(j);
 }
 
+uint32_t
+chat_retry_after(const struct tb_err *e)
+{
+    if (e->retry_after_s > 0)
+        return e->retry_after_s;
+    return e->code == TB_EBUSY ? RETRY_BUSY_S : e->code == TB_EFULL ? RETRY_FULL_S : 0;
+}
+
 void
 chat_render_failure(struct tb_json *j, const struct tb_err *e)
 {
+    uint32_t retry_after_s = chat_retry_after(e);
+
     tb_json_open_object(j);
     key_str(j, "message", tb_str_of(e->say));
     key_str(j, "code", tb_str_of(tb_code_wire(e->code)));
-    if (e->retry_after_s > 0)
-        key_int(j, "retryAfter", e->retry_after_s);
+    if (retry_after_s > 0)
+        key_int(j, "retryAfter", retry_after_s);
     tb_json_end_object(j);
 }

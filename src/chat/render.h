@@ -23,5 +23,8 @@ void chat_render_receipt(struct tb_json *j, const struct store_receipt *r);
 /* {id,name,isPrivate,createdAt,members:[creator]} */
 void chat_render_new_room(struct tb_json *j, const struct store_add_room *r);
 
+/* Seconds after which trying again may help; 0: it will not. */
+uint32_t chat_retry_after(const struct tb_err *e);
+
 /* {message,code,retryAfter?}: what is sent of a failure. */
 void chat_render_failure(struct tb_json *j, const struct tb_err *e);

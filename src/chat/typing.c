@@ -1,5 +1,5 @@
 /* Who is typing where. It is told to the room but for the socket that types, to members only, at once when it changes and
- * no more often than TYPING_EVERY_MS while it goes on; when the typist is gone, the others are told that it ended. Nothing of
+ * no more often than TYPING_EVERY_MS while it goes on, and in all no more often than live.typing allows a user; when the typist is gone, the others are told that it ended. Nothing of
  * it is stored and sockets that are behind miss it. */
 #include "live_inside.h"
 
@@ -43,16 +43,30 @@ take_place(struct live *l, struct user *u)
     return oldest;
 }
 
-void
-typing_set(struct client *c, int64_t room_id, bool is_typing)
+/* The end of what was told is always told, and so no more often than beginnings are. */
+static bool
+may_tell(struct client *c, int64_t *wait_us)
+{
+    struct live *l = c->live;
+
+    if (chat_limit_admit(l->typings, chat_limit_key_of(c->user->id), tb_mono_us(l->settings.clock), wait_us))
+        return true;
+    l->stats.refused_typing++;
+    return false;
+}
+
+bool
+typing_set(struct client *c, int64_t room_id, bool is_typing, int64_t *wait_us)
 {
     struct live   *l = c->live;
     int64_t        now = tb_mono_ms(l->settings.clock);
     struct typing *place = find_room(c->user, room_id);
 
+    if (is_typing && place != NULL && now - place->at_ms < TYPING_EVERY_MS)
+        return true;
+    if ((is_typing || place == NULL) && !may_tell(c, wait_us))
+        return false;
     if (is_typing) {
-        if (place != NULL && now - place->at_ms < TYPING_EVERY_MS)
-            return;
         if (place == NULL)
             place = take_place(l, c->user);
         *place = (struct typing){ .room_id = room_id, .at_ms = now };
@@ -60,6 +74,7 @@ typing_set(struct client *c, int64_t room_id, bool is_typing)
         place->room_id = 0;
     }
     tell(l, c->socket, room_id, c->user->id, is_typing);
+    return true;
 }
 
 void

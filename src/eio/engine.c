@@ -16,7 +16,7 @@ const struct eio_options eio_default_options = EIO_DEFAULTS;
 
 enum refusal {
     UNKNOWN_TRANSPORT, UNKNOWN_SID, BAD_HANDSHAKE_METHOD, BAD_REQUEST, FORBIDDEN, UNSUPPORTED_PROTOCOL,
-    SERVER_FULL, SERVER_CLOSED,         /* ours: HTTP says what the protocol has no code for */
+    TOO_OFTEN, SERVER_FULL, SERVER_CLOSED,      /* ours: HTTP says what the protocol has no code for */
     REFUSAL_COUNT, LET_IN = REFUSAL_COUNT
 };
 
@@ -30,6 +30,7 @@ static const struct {
     [BAD_REQUEST]          = { 400, 3, "Bad request" },
     [FORBIDDEN]            = { 403, 4, "Forbidden" },
     [UNSUPPORTED_PROTOCOL] = { 400, 5, "Unsupported protocol version" },
+    [TOO_OFTEN]            = { 429, 4, "Forbidden" },
     [SERVER_FULL]          = { 503, 4, "The server is full" },
     [SERVER_CLOSED]        = { 503, 4, "The server is shutting down" },
 };
@@ -138,10 +139,15 @@ check(const struct eio_engine *en, const struct eio_request *rq, const struct qu
 
 /* For a handshake, after check. */
 static enum refusal
-check_handshake(struct eio_engine *en, const struct eio_request *rq, const struct query *q, const char **message)
+check_handshake(struct eio_engine *en, struct eio_request *rq, const struct query *q, const char **message)
 {
-    if (en->handler->allow != NULL && !en->handler->allow(en->ctx, rq, message))
-        return FORBIDDEN;
+    struct eio_refusal r = { .message = NULL };
+
+    if (en->handler->allow != NULL && !en->handler->allow(en->ctx, rq, &r)) {
+        *message = r.message;
+        rq->retry_after_s = r.retry_after_s;
+        return r.retry_after_s > 0 ? TOO_OFTEN : FORBIDDEN;
+    }
     return q->is_eio4 ? LET_IN : UNSUPPORTED_PROTOCOL;
 }
 

@@ -3,7 +3,9 @@
 #include "net/eio.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 
 static_assert(EIO_MAX_SLICES <= (int)NET_MAX_SLICES, "a write of the library's fits one of the loop's");
 
@@ -83,12 +85,15 @@ exchange_of(struct eio_request *rq)
 static void
 respond(struct eio_request *rq, int status, const char *content_type, tb_str body)
 {
-    static const struct net_header no_store[] = { { TB_LIT("cache-control"), TB_LIT("no-store") } };
-    struct exchange               *x = exchange_of(rq);
+    struct exchange  *x = exchange_of(rq);
+    char              seconds[12];
+    int               n = snprintf(seconds, sizeof seconds, "%" PRIu32, rq->retry_after_s);
+    struct net_header headers[] = { { TB_LIT("cache-control"), TB_LIT("no-store") },
+                                    { TB_LIT("retry-after"), { .p = seconds, .n = (size_t)n } } };
 
     x->net->on_gone = NULL;
     net_respond(x->net, &(struct net_response){ .status = status, .content_type = tb_str_of(content_type), .body = body,
-                                                .headers = no_store, .n_headers = 1 });
+                                                .headers = headers, .n_headers = rq->retry_after_s > 0 ? 2 : 1 });
     tb_free(x);
 }
 

@@ -6,6 +6,7 @@
 
 struct rest {
     struct rest_settings settings;
+    char                *metrics_from;      /* what settings.metrics_from points to */
     struct tb_buf        out;       /* scratch: the body being written; net copies it */
 };
 
@@ -35,6 +36,7 @@ struct rest_exchange {
 struct rest_route {
     const char        *method, *path;           /* "*" in path: one segment */
     bool               is_open;                 /* needs no token */
+    bool               is_private;              /* pages of other origins may not read the answer */
     struct chat_fields fields;                  /* of the body, into call; none: the body is not looked at */
     void             (*start)(struct rest_exchange *);      /* makes the call, with its err set when that cannot be */
     int                status;                  /* when all went well; 204: render is NULL */

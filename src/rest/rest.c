@@ -11,9 +11,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* Where waiting helps but nobody has worked out how long. */
-enum { RETRY_BUSY_S = 1, RETRY_FULL_S = 10 };
-
 #define JSON_BODY TB_LIT("application/json; charset=utf-8")
 
 static const struct net_header no_store = { .name = { "cache-control", 13 }, .value = { "no-store", 8 } };
@@ -23,6 +20,8 @@ rest_open(struct rest **out, const struct rest_settings *settings)
 {
     *out = TB_NEW(struct rest);
     (*out)->settings = *settings;
+    (*out)->metrics_from = tb_str_to_c(tb_str_of(settings->metrics_from != NULL ? settings->metrics_from : ""));
+    (*out)->settings.metrics_from = (*out)->metrics_from;
 }
 
 void
@@ -31,6 +30,7 @@ rest_close(struct rest **r)
     if (*r == NULL)
         return;
     tb_buf_fini(&(*r)->out);
+    tb_free((*r)->metrics_from);
     tb_free(*r);
     *r = NULL;
 }
@@ -50,19 +50,9 @@ rest_answer(struct rest_exchange *x, int status, tb_str content_type, tb_str bod
 
     r.headers = &no_store;
     r.n_headers = 1;
+    r.without_cors = x->route->is_private;
     net_respond(x->http, &r);
     free_exchange(x);
-}
-
-static void
-set_retry(struct tb_err *e)
-{
-    if (e->retry_after_s > 0)
-        return;
-    if (e->code == TB_EBUSY)
-        e->retry_after_s = RETRY_BUSY_S;
-    else if (e->code == TB_EFULL)
-        e->retry_after_s = RETRY_FULL_S;
 }
 
 static bool
@@ -73,17 +63,17 @@ is_our_fault(enum tb_code code)
 
 /* allow: the methods for a 405, else empty. */
 static void
-respond_failure(struct rest *rest, struct net_request *http, struct tb_err *e, tb_str allow)
+respond_failure(struct rest *rest, struct net_request *http, const struct tb_err *e, tb_str allow)
 {
     char                seconds[12];
     struct net_header   headers[3] = { no_store };
     struct net_response r = { .status = tb_code_status(e->code), .content_type = JSON_BODY, .headers = headers };
     struct tb_json      j = tb_json_to(&rest->out);
+    uint32_t            retry_after_s = chat_retry_after(e);
 
-    set_retry(e);
     r.n_headers = 1;
-    if (e->retry_after_s > 0) {
-        int n = snprintf(seconds, sizeof seconds, "%u", e->retry_after_s);
+    if (retry_after_s > 0) {
+        int n = snprintf(seconds, sizeof seconds, "%u", retry_after_s);
         headers[r.n_headers++] = (struct net_header){ TB_LIT("retry-after"), { seconds, (size_t)n } };
     }
     if (allow.n > 0)

@@ -20,7 +20,8 @@ struct rest_sync {                  /* how the centre is reached; for GET /sync 
 struct rest_settings {
     struct chat        *chat;       /* outlives the rest */
     struct live        *live;       /* likewise; told which history pages were shown; NULL: nobody is */
-    const struct store *store;      /* likewise; for /readyz */
+    const struct store *store;      /* likewise; for /readyz and /metrics */
+    const char         *metrics_from;       /* copied; addresses that may read /metrics; NULL: this machine only */
     void (*sync_of)(void *ctx, struct rest_sync *out);  /* called on the loop, must not block; NULL: sync is off */
     void  *sync_ctx;
 };

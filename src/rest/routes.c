@@ -2,6 +2,7 @@
  * beside it its fields, its start and its render. Rows that are asked most come first. */
 #include "chat/render.h"
 #include "rest/exchange.h"
+#include "rest/metrics.h"
 #include "rest/path.h"
 
 #include <stddef.h>
@@ -430,25 +431,45 @@ start_readyz(struct rest_exchange *x)
     rest_finish(x);
 }
 
+/* Whoever may not read it learns that it is there, which is no secret. */
+static void
+start_metrics(struct rest_exchange *x)
+{
+    const struct rest_settings *s = &x->rest->settings;
+    struct tb_buf              *out = &x->rest->out;
+    bool                        is_forwarded = net_request_header(x->http, TB_LIT("x-forwarded-for")).p != NULL ||
+                        net_request_header(x->http, TB_LIT("forwarded")).p != NULL;
+
+    if (!metrics_may_read(x->http->peer, is_forwarded, tb_str_of(s->metrics_from))) {
+        tb_fail(&x->call.any.err, TB_EDENIED, NULL, "metrics for " TB_STR_FMT, TB_STR_ARG(x->http->peer));
+        rest_finish(x);
+        return;
+    }
+    tb_buf_clear(out);
+    metrics_write(out, s);
+    rest_answer(x, 200, TB_LIT(METRICS_TYPE), tb_buf_str(out));
+}
+
 /* ---- the table ---- */
 
 static const struct rest_route routes[] = {
-    { "GET", "/messages/rooms/*/messages", false, { 0 }, start_history, 200, render_history },
-    { "POST", "/messages", false, FIELDS(send_fields), start_send, 201, render_send },
-    { "POST", "/messages/read", false, FIELDS(read_fields), start_read, 200, render_read },
-    { "GET", "/messages/*/receipts", false, { 0 }, start_receipts, 200, render_receipts },
-    { "GET", "/rooms", false, { 0 }, start_rooms, 200, render_rooms },
-    { "POST", "/rooms", false, FIELDS(create_fields), start_create, 201, render_create },
-    { "POST", "/rooms/join", false, FIELDS(join_fields), start_join, 200, render_join },
-    { "POST", "/rooms/*/members", false, FIELDS(add_member_fields), start_add_member, 201, render_add_member },
-    { "DELETE", "/rooms/*/members/me", false, { 0 }, start_leave, 204, NULL },
-    { "POST", "/auth/login", true, FIELDS(login_fields), start_login, 200, render_login },
-    { "POST", "/auth/register", true, FIELDS(register_fields), start_register, 201, render_register },
-    { "PATCH", "/auth/me", false, FIELDS(change_fields), start_change, 200, render_change },
-    { "GET", "/sync", false, { 0 }, rest_finish, 200, render_sync },
-    { "GET", "/", true, { 0 }, start_root, 200, NULL },
-    { "GET", "/healthz", true, { 0 }, rest_finish, 200, render_healthz },
-    { "GET", "/readyz", true, { 0 }, start_readyz, 200, render_readyz },
+    { "GET", "/messages/rooms/*/messages", false, false, { 0 }, start_history, 200, render_history },
+    { "POST", "/messages", false, false, FIELDS(send_fields), start_send, 201, render_send },
+    { "POST", "/messages/read", false, false, FIELDS(read_fields), start_read, 200, render_read },
+    { "GET", "/messages/*/receipts", false, false, { 0 }, start_receipts, 200, render_receipts },
+    { "GET", "/rooms", false, false, { 0 }, start_rooms, 200, render_rooms },
+    { "POST", "/rooms", false, false, FIELDS(create_fields), start_create, 201, render_create },
+    { "POST", "/rooms/join", false, false, FIELDS(join_fields), start_join, 200, render_join },
+    { "POST", "/rooms/*/members", false, false, FIELDS(add_member_fields), start_add_member, 201, render_add_member },
+    { "DELETE", "/rooms/*/members/me", false, false, { 0 }, start_leave, 204, NULL },
+    { "POST", "/auth/login", true, false, FIELDS(login_fields), start_login, 200, render_login },
+    { "POST", "/auth/register", true, false, FIELDS(register_fields), start_register, 201, render_register },
+    { "PATCH", "/auth/me", false, false, FIELDS(change_fields), start_change, 200, render_change },
+    { "GET", "/sync", false, false, { 0 }, rest_finish, 200, render_sync },
+    { "GET", "/", true, false, { 0 }, start_root, 200, NULL },
+    { "GET", "/healthz", true, false, { 0 }, rest_finish, 200, render_healthz },
+    { "GET", "/readyz", true, false, { 0 }, start_readyz, 200, render_readyz },
+    { "GET", "/metrics", true, true, { 0 }, start_metrics, 200, NULL },
 };
 
 static void

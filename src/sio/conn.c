@@ -219,10 +219,10 @@ take_text(struct sio_conn *c, tb_str text)
 /* ---- what the engine tells ---- */
 
 static bool
-allow(void *ctx, const struct eio_request *rq, const char **message)
+allow(void *ctx, const struct eio_request *rq, struct eio_refusal *refusal)
 {
     struct sio_server *srv = ctx;
-    return srv->handler == NULL || srv->handler->allow == NULL || srv->handler->allow(srv->ctx, rq, message);
+    return srv->handler == NULL || srv->handler->allow == NULL || srv->handler->allow(srv->ctx, rq, refusal);
 }
 
 static bool

@@ -181,6 +181,21 @@ test('more events in a second than allowed get an error ack with retryAfter, and
   await strict.stop();
 });
 
+test('when more waits for the disk than may, an ack says so and when to try again', async () => {
+  const small = await start({ config: { journal: { queue: 1 }, live: { events_per_second: 0 } } });
+  const me = await person(small);
+  const own = await me.room('own');
+  const line = await Line.to(me);
+  const answers = await Promise.all(Array.from({ length: 300 }, (_, i) => line.ask('send_message', { roomId: own.id, content: `${i}` })));
+  const refused = answers.filter((a) => !a.ok);
+  assert.ok(refused.length > 0 && refused.length < 300, `${refused.length} of 300 refused`);
+  for (const answer of refused) {
+    assert.equal(denied(answer, 'busy').retryAfter, 1);
+  }
+  line.close();
+  await small.stop();
+});
+
 test('the rate of messages is one for all sockets of a user and REST, and is looked at between content and membership', async () => {
   const strict = await start({ env: { TOMBOLO_RATE_LIMIT: '4' } });
   const [me, other] = [await person(strict), await person(strict)];

@@ -5,16 +5,15 @@
 
 
 static bool
-allow(void *ctx, const struct eio_request *rq, const char **message)
+allow(void *ctx, const struct eio_request *rq, struct eio_refusal *refusal)
 {
     struct app *a = ctx;
     tb_str      token = rq->ops->header(rq, TB_LIT("authorization"));
 
     if (token.n > 0)
         tb_buf_printf(&a->heard, "token:" TB_STR_FMT " ", TB_STR_ARG(token));
-    if (a->refusal != NULL)
-        *message = a->refusal;
-    return a->refusal == NULL;
+    *refusal = a->refusal;
+    return a->refusal.message == NULL;
 }
 
 static void

@@ -9,7 +9,7 @@ struct app {
     struct eio_engine   *engine;
     struct tb_buf        heard;
     struct eio_session  *last;              /* referenced */
-    const char          *refusal;           /* allow says no, with this */
+    struct eio_refusal   refusal;           /* with a message: allow says no */
     bool                 close_in_open, close_in_message;
     enum eio_manner      manner;
 };

@@ -114,13 +114,29 @@ the_application_may_refuse_with_a_text(void **state)
     struct app         *a = *state;
     struct fake_request r;
 
-    a->refusal = "Origin not allowed";
+    a->refusal.message = "Origin not allowed";
     fake_request_init(&r, EIO_GET, "EIO=4&transport=polling", "");
     r.authorization = "Bearer x";
     eio_engine_request(a->engine, &r.rq);
     assert_int_equal(403, r.status);
     assert_string_equal("{\"code\":4,\"message\":\"Origin not allowed\"}", r.body.p);
+    assert_int_equal(0, r.rq.retry_after_s);
     assert_heard(a, "token:Bearer x ");
+    fake_request_fini(&r);
+}
+
+static void
+whom_the_application_refuses_for_a_while_is_told_for_how_long(void **state)
+{
+    struct app         *a = *state;
+    struct fake_request r;
+
+    a->refusal = (struct eio_refusal){ .message = "Too many", .retry_after_s = 7 };
+    fake_request_init(&r, EIO_GET, "EIO=4&transport=polling", "");
+    eio_engine_request(a->engine, &r.rq);
+    assert_int_equal(429, r.status);
+    assert_string_equal("{\"code\":4,\"message\":\"Too many\"}", r.body.p);
+    assert_int_equal(7, r.rq.retry_after_s);
     fake_request_fini(&r);
 }
 
@@ -336,6 +352,7 @@ main(void)
         T(ids_are_unlike),
         T(bad_requests_are_refused_with_the_references_codes),
         T(the_application_may_refuse_with_a_text),
+        T(whom_the_application_refuses_for_a_while_is_told_for_how_long),
         T(a_full_server_and_a_closed_one_say_503),
         T(closing_in_on_open_does_no_harm),
         T(messages_go_both_ways_by_polling),

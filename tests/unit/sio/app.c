@@ -83,10 +83,10 @@ on_full(void *ctx, struct sio_socket *sk)
 const struct sio_handler app_handler = { on_connect, on_event, on_disconnect, on_pong, on_drain, on_full };
 
 static bool
-allow(void *ctx, const struct eio_request *rq, const char **message)
+allow(void *ctx, const struct eio_request *rq, struct eio_refusal *refusal)
 {
     (void)ctx;
-    *message = "Only with a token";
+    refusal->message = "Only with a token";
     return rq->ops->header(rq, TB_LIT("authorization")).n == 0;
 }
 

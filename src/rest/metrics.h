@@ -1,0 +1,19 @@
+#pragma once
+/* GET /metrics: what the layers count, as Prometheus text (version 0.0.4), and who may read it. Names begin with "tombolo_"; a counter
+ * ends in "_total", a time in "_seconds", a size in "_bytes".
+ * Threads: the loop. */
+#include "rest/rest.h"
+
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* A metric is its head, once, and its values behind it, each with one label or none. */
+enum metrics_kind { METRICS_GAUGE, METRICS_COUNTER };
+void metrics_head(struct tb_buf *out, const char *name, enum metrics_kind kind, const char *help);
+void metrics_value(struct tb_buf *out, const char *name, const char *label, const char *value, uint64_t n);    /* label NULL: none */
+
+/* All of them. */
+void metrics_write(struct tb_buf *out, const struct rest_settings *of);
+
+/* Whether one at this address may read them: this machine, and those in allowed, separated by blanks. is_forwarded: the request
+ * came through a proxy, so the address says nothing about who asks. */
+bool metrics_may_read(tb_str peer, bool is_forwarded, tb_str allowed);

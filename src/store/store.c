@@ -1,22 +1,19 @@
-/* Opening and closing the store, and posting requests to its threads. A lock file keeps a second process out: two writers
- * would each give out the same ids. Order of opening: lock, writer's connection and migration, then the others. */
+/* Opening and closing the store, and posting requests to its threads. Order of opening: the folder's lock, writer's
+ * connection and migration, then the others. */
 #include "store.h"
 
 #include "answers.h"
 #include "base/log.h"
+#include "folder.h"
 #include "migrate.h"
 #include "queries.h"
 #include "reader.h"
 #include "writer.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUSY_RETRY_AFTER_S = 1 };
@@ -41,29 +38,6 @@ static const enum store_lane lanes[WHAT_COUNT] = {
 };
 
 /* ---- opening ---- */
-
-static enum tb_code
-make_dir(const char *dir, struct tb_err *e)
-{
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return tb_fail(e, TB_EIO, NULL, "cannot make the data folder %s: %s", dir, strerror(errno));
-    return TB_OK;
-}
-
-static enum tb_code
-take_lock(struct store *s, struct tb_err *e)
-{
-    struct tb_buf path = TB_BUF_INIT;
-
-    tb_buf_printf(&path, "%s/tombolo.lock", s->dir);
-    s->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock_fd < 0)
-        tb_fail(e, TB_EIO, NULL, "cannot open %s: %s", path.p, strerror(errno));
-    else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        tb_fail(e, TB_EIO, NULL, "the data folder %s is in use by another tombolo", s->dir);
-    tb_buf_fini(&path);
-    return e->code;
-}
 
 static enum tb_code
 open_journal(struct store *s, struct journal *j, struct tb_err *e)
@@ -107,7 +81,7 @@ store_open(struct store **out, const struct store_settings *settings, struct tb_
     tb_buf_printf(&path, "%s/tombolo.db", s->dir);
     s->path = path.p;
     *e = (struct tb_err){ 0 };
-    if (make_dir(s->dir, e) == TB_OK && take_lock(s, e) == TB_OK && open_journal(s, &j, e) == TB_OK) {
+    if (store_folder_take(s->dir, &s->lock_fd, e) == TB_OK && open_journal(s, &j, e) == TB_OK) {
         memcpy(s->uuid, j.self.uuid, sizeof s->uuid);
         memcpy(s->centre_uuid, j.self.centre_uuid, sizeof s->centre_uuid);
         TB_TRY(open_threads(s, &j, e));

@@ -1,8 +1,9 @@
 /* tombolo on the command line: what it was asked to do, and how it ended. Data goes to stdout, everything else to stderr.
  * Signals are heard on the main thread alone: every other one is started with all of them blocked. */
+#include "cli.h"
+
 #include "base/json.h"
 #include "base/log.h"
-#include "config.h"
 #include "serve.h"
 #include "store/check.h"
 
@@ -15,18 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum exit_code { FINE = 0, FAILED = 1, MISUSED = 2 };
-
-enum { MAX_FLAGS = 64 };        /* settings on one command line */
 enum { KEEP_BYTES = 8 << 20, GROW_BYTES = 256 << 10 };      /* see keep_freed_memory */
-
-struct options {
-    const char           *config_path;
-    struct tb_config_flag flags[MAX_FLAGS];
-    char                 *names[MAX_FLAGS];     /* of --set, cut out of its argument; to be freed */
-    size_t                n_flags;
-    bool                  as_json, wants_help;
-};
 
 struct command {
     const char      *name;
@@ -39,6 +29,7 @@ static const struct option long_options[] = {
     { "config", required_argument, NULL, 'c' }, { "data", required_argument, NULL, 'd' },
     { "host", required_argument, NULL, 'h' },   { "port", required_argument, NULL, 'p' },
     { "set", required_argument, NULL, 's' },    { "json", no_argument, NULL, 'j' },
+    { "from", required_argument, NULL, 'f' },   { "dry-run", no_argument, NULL, 'n' },
     { "help", no_argument, NULL, 'H' },         { NULL, 0, NULL, 0 },
 };
 
@@ -48,14 +39,16 @@ static const struct { char letter; const char *help; } option_help[] = {
     { 'h', "  --host ADDRESS     address to listen on (server.host)\n" },
     { 'p', "  --port N           port to listen on (server.port)\n" },
     { 's', "  --set NAME=VALUE   any setting, as server.port=5001; see tombolo help settings\n" },
+    { 'f', "  --from URL         the old database, mysql://user:password@host:port/database; else TOMBOLO_IMPORT_FROM\n" },
+    { 'n', "  --dry-run          read and judge everything, write nothing\n" },
     { 'j', "  --json             data as JSON\n" },
     { 'H', "  --help             this text\n" },
 };
 
 /* ---- settings ---- */
 
-static bool
-load(const struct options *o, struct tb_config *c)
+bool
+cli_load(const struct options *o, struct tb_config *c)
 {
     struct tb_err e = { 0 };
 
@@ -65,8 +58,8 @@ load(const struct options *o, struct tb_config *c)
     return false;
 }
 
-static void
-print(struct tb_buf *out)
+void
+cli_print(struct tb_buf *out)
 {
     fwrite(out->p, 1, out->n, stdout);
     tb_buf_fini(out);
@@ -160,7 +153,7 @@ run_serve(const struct options *o)
     struct tb_config c;
     struct tb_err    e = { 0 };
 
-    if (!load(o, &c))
+    if (!cli_load(o, &c))
         return MISUSED;
     raise_descriptor_limit();
     keep_freed_memory();
@@ -184,10 +177,10 @@ run_config(const struct options *o)
     struct tb_config c;
     struct tb_buf    out = TB_BUF_INIT;
 
-    if (!load(o, &c))
+    if (!cli_load(o, &c))
         return MISUSED;
     tb_config_print(&c, o->as_json, &out);
-    print(&out);
+    cli_print(&out);
     tb_config_fini(&c);
     return FINE;
 }
@@ -250,12 +243,12 @@ run_check(const struct options *o)
     struct tb_err    e = { 0 };
     size_t           n = 0;
 
-    if (!load(o, &c))
+    if (!cli_load(o, &c))
         return MISUSED;
     enum tb_code code = find_faults(c.server.data, &f, &n, &e);
     tb_config_fini(&c);
     if (code == TB_OK) {
-        print(&f.text);
+        cli_print(&f.text);
         return n == 0 ? FINE : FAILED;
     }
     tb_buf_fini(&f.text);
@@ -270,6 +263,7 @@ static const struct command commands[] = {
     { "config", "cdhpsjH", run_config, "print the settings in force, and where each came from" },
     { "version", "jH", run_version, "print the version" },
     { "check", "cdsjH", run_check, "see whether the journal is whole, also beside a running server" },
+    { "import", "fncdsjH", cli_import, "make a journal of the old backend's database; into a data folder without one" },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -320,7 +314,7 @@ run_help(const char *topic)
         print_help(stdout);
     } else if (tb_str_eq(tb_str_of(topic), TB_LIT("settings"))) {
         tb_config_explain(&out);
-        print(&out);
+        cli_print(&out);
     } else if (c != NULL) {
         print_command_help(c, stdout);
     } else {
@@ -387,6 +381,8 @@ take_option(struct options *o, const struct command *c, int letter, char **argv)
     case 'h': return add_flag(o, "--host", "server.host", optarg);
     case 'p': return add_flag(o, "--port", "server.port", optarg);
     case 's': return add_set(o, optarg);
+    case 'f': o->from = optarg; return true;
+    case 'n': o->is_dry_run = true; return true;
     case 'j': o->as_json = true; return true;
     case 'H': o->wants_help = true; return true;
     }

@@ -50,16 +50,23 @@ read_own(struct store_follower *f, struct tb_err *e)
     return db_int(&f->db, Q_FLOOR, ARGS(I(f->own.node)), &f->floor_seq, &found, e);
 }
 
+void
+identity_of(const struct self *own, struct store_identity *out)
+{
+    *out = (struct store_identity){ .epoch = own->epoch, .node = own->node, .own_seq = own->seq,
+                                    .pushed_seq = own->pushed_seq };
+    memcpy(out->journal_uuid, own->uuid, sizeof out->journal_uuid);
+    memcpy(out->centre_uuid, own->centre_uuid, sizeof out->centre_uuid);
+    memcpy(out->own_chain, own->chain.bytes, sizeof out->own_chain);
+}
+
 enum tb_code
 store_follow_identity(struct store_follower *f, struct store_identity *out, struct tb_err *e)
 {
     if (read_own(f, e) != TB_OK)
         return e->code;
-    *out = (struct store_identity){ .epoch = f->own.epoch, .node = f->own.node, .own_seq = f->own.seq,
-                                    .pushed_seq = f->own.pushed_seq, .floor_seq = f->floor_seq };
-    memcpy(out->journal_uuid, f->own.uuid, sizeof out->journal_uuid);
-    memcpy(out->centre_uuid, f->own.centre_uuid, sizeof out->centre_uuid);
-    memcpy(out->own_chain, f->own.chain.bytes, sizeof out->own_chain);
+    identity_of(&f->own, out);
+    out->floor_seq = f->floor_seq;
     return TB_OK;
 }
 

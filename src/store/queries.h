@@ -45,6 +45,14 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_VECTOR, "SELECT node, seq FROM origin WHERE node <> ?1 ORDER BY node")                                         \
     X(Q_FLOOR, "SELECT floor_seq, floor_chain FROM origin WHERE node = ?1")                                            \
     X(Q_POS_OF_OWN, "SELECT pos FROM journal WHERE node = ?1 AND seq = ?2 AND pos >= ?3 ORDER BY pos LIMIT 1")         \
+    X(Q_OPS_BETWEEN, "SELECT pos, node, seq, at, kind, version, body, chain FROM journal"                              \
+                     " WHERE pos > ?1 AND node = ?2 AND seq > ?3 AND seq <= ?4 ORDER BY pos")                          \
+    X(Q_HISTORY_FLOOR, "SELECT node, message_id FROM history_floor ORDER BY node")                                     \
+    X(Q_CONFLICT_COUNT, "SELECT COUNT(*) FROM user WHERE email_parked = 1")                                            \
+    X(Q_CONFLICTS, "WITH said AS (SELECT user_id, MAX(at) AS at FROM journal WHERE kind = 4 AND user_id IN"            \
+                   " (SELECT id FROM user WHERE email_parked = 1) GROUP BY user_id)"                                   \
+                   " SELECT u.id, u.username, u.email, COALESCE(s.at, 0) FROM user u"                                  \
+                   " LEFT JOIN said s ON s.user_id = u.id WHERE u.email_parked = 1 ORDER BY u.id")                     \
     X(Q_OWN_OP, "SELECT at, kind, version, body FROM journal WHERE node = ?1 AND seq = ?2 AND pos >= ?2"               \
                 " ORDER BY pos LIMIT 1")                                                                                \
     /* pruning: the journal */                                                                                         \

@@ -40,6 +40,9 @@ enum tb_code run_set_epoch(struct journal *j, const struct store_settings *limit
 enum tb_code query_run(struct db *d, const struct self *own, const struct store_settings *limits, struct store_op *op)
     TB_MUST_CHECK;
 
+/* What followers and inspectors are told of us. */
+void identity_of(const struct self *own, struct store_identity *out);
+
 /* A read-only connection to the store's file, for the thread that asks. */
 enum tb_code store_open_read_only(const struct store *s, struct db *d, struct tb_err *e) TB_MUST_CHECK;
 

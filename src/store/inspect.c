@@ -1,0 +1,144 @@
+/* Bodies of inspect.h. */
+#include "inspect.h"
+
+#include "hlc.h"
+#include "inspector.h"
+#include "migrate.h"
+#include "queries.h"
+#include "requests.h"
+
+#include <unistd.h>
+
+static enum tb_code
+open_journal(struct store_inspector *i, const char *dir, struct tb_err *e)
+{
+    struct tb_buf path = TB_BUF_INIT;
+
+    *e = (struct tb_err){ 0 };
+    tb_buf_printf(&path, "%s/tombolo.db", dir);
+    if (access(path.p, F_OK) != 0)
+        tb_fail(e, TB_ENOTFOUND, NULL, "there is no journal at %s", path.p);
+    else
+        TB_TRY(db_open(&i->db, path.p, NULL, DB_READ_ONLY, store_query_texts, Q_COUNT, e));
+    tb_buf_fini(&path);
+    return e->code;
+}
+
+static enum tb_code
+read_floor(struct store_inspector *i, struct tb_err *e)
+{
+    bool found;
+
+    identity_of(&i->own, &i->identity);
+    return db_int(&i->db, Q_FLOOR, ARGS(I(i->own.node)), &i->identity.floor_seq, &found, e);
+}
+
+enum tb_code
+store_inspect(const char *dir, struct store_inspector **out, struct tb_err *e)
+{
+    struct store_inspector *i = TB_NEW(struct store_inspector);
+
+    if (open_journal(i, dir, e) != TB_OK || store_schema_check(&i->db, e) != TB_OK ||
+        compare_add_functions(&i->db, e) != TB_OK || db_run(&i->db, Q_BEGIN_READ, NO_ARGS, e) != TB_OK ||
+        journal_read_self(&i->db, &i->own, e) != TB_OK || read_floor(i, e) != TB_OK) {
+        store_inspect_end(&i);
+        return tb_wrap(e, "journal");
+    }
+    *out = i;
+    return TB_OK;
+}
+
+void
+store_inspect_end(struct store_inspector **i)
+{
+    if (*i == NULL)
+        return;
+    sqlite3_finalize((*i)->list);
+    db_close(&(*i)->db);
+    tb_free(*i);
+    *i = NULL;
+}
+
+const struct store_identity *
+store_inspect_identity(const struct store_inspector *i)
+{
+    return &i->identity;
+}
+
+/* A number for each of some nodes. */
+static enum tb_code
+each_node(struct store_inspector *i, sqlite3_stmt *st, void (*each)(void *ctx, uint32_t node, int64_t v), void *ctx,
+          struct tb_err *e)
+{
+    while (db_next(&i->db, st, e))
+        each(ctx, (uint32_t)db_col_int(st, 0), db_col_int(st, 1));
+    return e->code;
+}
+
+enum tb_code
+store_inspect_origins(struct store_inspector *i, void (*each)(void *ctx, uint32_t node, int64_t seq), void *ctx,
+                      struct tb_err *e)
+{
+    return each_node(i, db_query(&i->db, Q_VECTOR, ARGS(I(i->own.node)), e), each, ctx, e);
+}
+
+enum tb_code
+store_inspect_history_floors(struct store_inspector *i, void (*each)(void *ctx, uint32_t node, int64_t message_id), void *ctx,
+                             struct tb_err *e)
+{
+    return each_node(i, db_query(&i->db, Q_HISTORY_FLOOR, NO_ARGS, e), each, ctx, e);
+}
+
+enum tb_code
+store_inspect_conflicts(struct store_inspector *i, void (*each)(void *ctx, const struct store_conflict *), void *ctx,
+                        struct tb_err *e)
+{
+    sqlite3_stmt *st = db_query(&i->db, Q_CONFLICTS, NO_ARGS, e);
+
+    while (db_next(&i->db, st, e)) {
+        struct store_conflict c = { .id = db_col_int(st, 0), .username = db_col_text(st, 1), .email = db_col_text(st, 2),
+                                    .since = hlc_ms(db_col_int(st, 3)) };
+        each(ctx, &c);
+    }
+    return e->code;
+}
+
+enum tb_code
+store_inspect_count_conflicts(struct store_inspector *i, int64_t *out, struct tb_err *e)
+{
+    bool found;
+    return db_int(&i->db, Q_CONFLICT_COUNT, NO_ARGS, out, &found, e);
+}
+
+static enum tb_code
+hand_on(sqlite3_stmt *st, enum tb_code (*each)(void *ctx, const struct store_entry *, struct tb_err *e), void *ctx,
+        struct tb_err *e)
+{
+    struct store_entry entry = {
+        .pos = db_col_int(st, 0), .node = (uint32_t)db_col_int(st, 1), .seq = db_col_int(st, 2), .at = db_col_int(st, 3),
+        .kind = (int)db_col_int(st, 4), .version = (int)db_col_int(st, 5), .body = db_col_text(st, 6),
+    };
+    tb_str chain = db_col_text(st, 7);
+
+    if (chain.n == sizeof entry.chain)
+        memcpy(entry.chain, chain.p, sizeof entry.chain);
+    return each(ctx, &entry, e);
+}
+
+/* Every own op took a position of its own, so op seq cannot stand before position seq. Another's may: a site that joined late
+ * has none of its first ones. */
+enum tb_code
+store_inspect_ops(struct store_inspector *i, uint32_t node, int64_t after, int64_t upto,
+                  enum tb_code (*each)(void *ctx, const struct store_entry *, struct tb_err *e), void *ctx, struct tb_err *e)
+{
+    int64_t       from = node == i->own.node ? after : 0;
+    sqlite3_stmt *st = db_query(&i->db, Q_OPS_BETWEEN, ARGS(I(from), I(node), I(after), I(upto)), e);
+
+    while (db_next(&i->db, st, e)) {
+        if (hand_on(st, each, ctx, e) != TB_OK) {
+            db_done(st);
+            break;
+        }
+    }
+    return e->code;
+}

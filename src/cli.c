@@ -18,13 +18,6 @@
 
 enum { KEEP_BYTES = 8 << 20, GROW_BYTES = 256 << 10 };      /* see keep_freed_memory */
 
-struct command {
-    const char      *name;
-    const char      *takes;     /* which of long_options, by letter */
-    enum exit_code (*run)(const struct options *);
-    const char      *help;
-};
-
 static const struct option long_options[] = {
     { "config", required_argument, NULL, 'c' }, { "data", required_argument, NULL, 'd' },
     { "host", required_argument, NULL, 'h' },   { "port", required_argument, NULL, 'p' },
@@ -259,21 +252,25 @@ run_check(const struct options *o)
 /* ---- help, and understanding the command line ---- */
 
 static const struct command commands[] = {
-    { "serve", "cdhpsH", run_serve, "run the server in the foreground, until SIGTERM or SIGINT; SIGHUP rereads log and limits" },
-    { "config", "cdhpsjH", run_config, "print the settings in force, and where each came from" },
-    { "version", "jH", run_version, "print the version" },
-    { "check", "cdsjH", run_check, "see whether the journal is whole, also beside a running server" },
-    { "import", "fncdsjH", cli_import, "make a journal of the old backend's database; into a data folder without one" },
+    { .name = "serve", .takes = "cdhpsH", .run = run_serve,
+      .help = "run the server in the foreground, until SIGTERM or SIGINT; SIGHUP rereads log and limits" },
+    { .name = "config", .takes = "cdhpsjH", .run = run_config,
+      .help = "print the settings in force, and where each came from" },
+    { .name = "version", .takes = "jH", .run = run_version, .help = "print the version" },
+    { .name = "check", .takes = "cdsjH", .run = run_check,
+      .help = "see whether the journal is whole, also beside a running server" },
+    { .name = "import", .takes = "fncdsjH", .run = cli_import,
+      .help = "make a journal of the old backend's database; into a data folder without one" },
+    { .name = "sync", .commands = cli_sync_commands, .help = "see how far the centre has come, and act on it; tombolo sync lists its commands" },
+    { .name = NULL },
 };
 
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
-
 static const struct command *
-find_command(const char *name)
+find_command(const struct command *in, const char *name)
 {
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (tb_str_eq(tb_str_of(name), tb_str_of(commands[i].name)))
-            return &commands[i];
+    for (; in->name != NULL; in++)
+        if (strcmp(name, in->name) == 0)
+            return in;
     return NULL;
 }
 
@@ -285,19 +282,36 @@ print_exit_codes(FILE *to)
 }
 
 static void
+print_commands(const struct command *in, FILE *to)
+{
+    for (; in->name != NULL; in++)
+        fprintf(to, "  %-10s%s\n", in->name, in->help);
+}
+
+static void
 print_help(FILE *to)
 {
     fputs("usage: tombolo COMMAND [OPTIONS]\n\n", to);
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].help);
+    print_commands(commands, to);
     fputs("  help      this text; tombolo help COMMAND: its options; tombolo help settings: every setting\n", to);
     print_exit_codes(to);
 }
 
 static void
-print_command_help(const struct command *c, FILE *to)
+print_group_help(const struct command *group, FILE *to)
 {
-    fprintf(to, "usage: tombolo %s [OPTIONS]\n\n%s\n\n", c->name, c->help);
+    fprintf(to, "usage: tombolo %s COMMAND [OPTIONS]\n\n", group->name);
+    print_commands(group->commands, to);
+    fprintf(to, "\ntombolo help %s COMMAND tells what a command takes.\n", group->name);
+    print_exit_codes(to);
+}
+
+/* group: NULL for the commands that are in none. */
+static void
+print_command_help(const struct command *group, const struct command *c, FILE *to)
+{
+    fprintf(to, "usage: tombolo %s%s%s [OPTIONS]%s%s\n\n%s\n\n", group != NULL ? group->name : "", group != NULL ? " " : "",
+            c->name, c->operands != NULL ? " " : "", c->operands != NULL ? c->operands : "", c->help);
     for (size_t i = 0; i < sizeof option_help / sizeof option_help[0]; i++)
         if (strchr(c->takes, option_help[i].letter) != NULL)
             fputs(option_help[i].help, to);
@@ -305,30 +319,46 @@ print_command_help(const struct command *c, FILE *to)
 }
 
 static enum exit_code
-run_help(const char *topic)
+help_on_settings(void)
 {
-    const struct command *c = topic != NULL ? find_command(topic) : NULL;
-    struct tb_buf         out = TB_BUF_INIT;
+    struct tb_buf out = TB_BUF_INIT;
 
+    tb_config_explain(&out);
+    cli_print(&out);
+    return FINE;
+}
+
+/* tombolo help [COMMAND [COMMAND]]; what is not there is NULL. */
+static enum exit_code
+run_help(const char *topic, const char *part)
+{
     if (topic == NULL) {
         print_help(stdout);
-    } else if (tb_str_eq(tb_str_of(topic), TB_LIT("settings"))) {
-        tb_config_explain(&out);
-        cli_print(&out);
-    } else if (c != NULL) {
-        print_command_help(c, stdout);
-    } else {
-        fprintf(stderr, "tombolo: there is no help on %s\n", topic);
+        return FINE;
+    }
+    if (strcmp(topic, "settings") == 0)
+        return help_on_settings();
+    const struct command *c = find_command(commands, topic), *group = NULL;
+    if (c != NULL && c->commands != NULL && part != NULL) {
+        group = c;
+        c = find_command(group->commands, part);
+    }
+    if (c == NULL) {
+        fprintf(stderr, "tombolo: there is no help on %s%s%s\n", topic, group != NULL ? " " : "", group != NULL ? part : "");
         return MISUSED;
     }
+    if (c->commands != NULL)
+        print_group_help(c, stdout);
+    else
+        print_command_help(group, c, stdout);
     return FINE;
 }
 
 static bool
 add_flag(struct options *o, const char *flag, const char *key, const char *value)
 {
-    if (o->n_flags == MAX_FLAGS) {
-        fprintf(stderr, "tombolo: at most %d settings fit on a command line; use a file\n", MAX_FLAGS);
+    if (o->n_flags == CLI_MAX_FLAGS) {
+        fprintf(stderr, "tombolo: at most %d settings fit on a command line; use a file\n", CLI_MAX_FLAGS);
         return false;
     }
     o->flags[o->n_flags++] = (struct tb_config_flag){ .flag = flag, .key = key, .value = value };
@@ -371,8 +401,8 @@ take_option(struct options *o, const struct command *c, int letter, char **argv)
         return false;
     }
     if (letter == '?' || strchr(c->takes, letter) == NULL) {
-        fprintf(stderr, "tombolo: %s does not take %s%s; see tombolo help %s\n", c->name, letter == '?' ? "" : "--",
-                letter == '?' ? argv[optind - 1] : name_of(letter), c->name);
+        fprintf(stderr, "tombolo: %s does not take %s%s; see tombolo help\n", c->name, letter == '?' ? "" : "--",
+                letter == '?' ? argv[optind - 1] : name_of(letter));
         return false;
     }
     switch (letter) {
@@ -399,22 +429,24 @@ take_options(struct options *o, const struct command *c, int argc, char **argv)
     while ((letter = getopt_long(argc, argv, ":", long_options, NULL)) != -1)
         if (!take_option(o, c, letter, argv))
             return false;
-    if (optind < argc) {
-        fprintf(stderr, "tombolo: %s does not take %s; see tombolo help %s\n", c->name, argv[optind], c->name);
+    if (optind < argc && c->operands == NULL) {
+        fprintf(stderr, "tombolo: %s does not take %s; see tombolo help\n", c->name, argv[optind]);
         return false;
     }
+    o->operands = argv + optind;
+    o->n_operands = (size_t)(argc - optind);
     return true;
 }
 
 static enum exit_code
-run_command(const struct command *c, int argc, char **argv)
+run_command(const struct command *group, const struct command *c, int argc, char **argv)
 {
     struct options o = { 0 };
     enum exit_code code = MISUSED;
 
     if (take_options(&o, c, argc, argv)) {
         if (o.wants_help)
-            code = run_help(c->name);
+            code = run_help(group != NULL ? group->name : c->name, group != NULL ? c->name : NULL);
         else
             code = c->run(&o);
     }
@@ -429,6 +461,29 @@ is_one_of(const char *word, const char *a, const char *b, const char *c)
     return strcmp(word, a) == 0 || strcmp(word, b) == 0 || strcmp(word, c) == 0;
 }
 
+static bool
+asks_for_help(const char *word)
+{
+    return is_one_of(word, "help", "--help", "-h");
+}
+
+static enum exit_code
+run_in_group(const struct command *group, int argc, char **argv)
+{
+    if (argc < 2) {
+        print_group_help(group, stderr);
+        return MISUSED;
+    }
+    if (asks_for_help(argv[1]))
+        return run_help(group->name, argv[2]);
+    const struct command *c = find_command(group->commands, argv[1]);
+    if (c == NULL) {
+        fprintf(stderr, "tombolo: there is no command %s %s; see tombolo help %s\n", group->name, argv[1], group->name);
+        return MISUSED;
+    }
+    return run_command(group, c, argc - 1, argv + 1);
+}
+
 static enum exit_code
 run(int argc, char **argv)
 {
@@ -436,16 +491,16 @@ run(int argc, char **argv)
         print_help(stderr);
         return MISUSED;
     }
-    if (is_one_of(argv[1], "help", "--help", "-h"))
-        return run_help(argv[2]);
+    if (asks_for_help(argv[1]))
+        return run_help(argv[2], argc > 3 ? argv[3] : NULL);
     if (is_one_of(argv[1], "--version", "-v", "-V"))
         return run_version(&(struct options){ 0 });
-    const struct command *c = find_command(argv[1]);
+    const struct command *c = find_command(commands, argv[1]);
     if (c == NULL) {
         fprintf(stderr, "tombolo: there is no command %s; see tombolo help\n", argv[1]);
         return MISUSED;
     }
-    return run_command(c, argc - 1, argv + 1);
+    return c->commands != NULL ? run_in_group(c, argc - 1, argv + 1) : run_command(NULL, c, argc - 1, argv + 1);
 }
 
 int

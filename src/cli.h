@@ -1,25 +1,39 @@
 #pragma once
-/* What the commands of the program share. Data goes to stdout, everything else to stderr. Threads: main. */
+/* What the commands of the command line share: how they are found, what they take and how they end. A group of commands has a
+ * table of its own, which ends with a row without a name, and a row in the table above it.
+ * Threads: main, before and beside any server. */
 #include "config.h"
 
 enum exit_code { FINE = 0, FAILED = 1, MISUSED = 2 };
 
-enum { MAX_FLAGS = 64 };        /* settings on one command line */
+enum { CLI_MAX_FLAGS = 64 };            /* settings on one command line */
 
 struct options {
     const char           *config_path;
-    struct tb_config_flag flags[MAX_FLAGS];
-    char                 *names[MAX_FLAGS];     /* of --set, cut out of its argument; to be freed */
+    struct tb_config_flag flags[CLI_MAX_FLAGS];
+    char                 *names[CLI_MAX_FLAGS];     /* of --set, cut out of its argument; to be freed */
     size_t                n_flags;
     bool                  as_json, wants_help;
-    const char           *from;                 /* of import; NULL: not given */
+    char                **operands;                 /* what follows the options; of commands that take any */
+    size_t                n_operands;
+    const char           *from;                     /* of import; NULL: not given */
     bool                  is_dry_run;
 };
 
-/* The settings in force, or false and a line on stderr. */
+struct command {
+    const char           *name;
+    const char           *takes;        /* which options, by letter; see cli.c */
+    enum exit_code      (*run)(const struct options *);
+    const char           *help;
+    const char           *operands;     /* how help calls them; NULL: it takes none */
+    const struct command *commands;     /* of a group, which has nothing else but name and help */
+};
+
+/* The settings in force; false once it has said what is wrong: MISUSED. */
 bool cli_load(const struct options *o, struct tb_config *c);
 
-/* To stdout, and frees it. */
-void cli_print(struct tb_buf *out);
+void cli_print(struct tb_buf *out);     /* to stdout, and frees it */
 
 enum exit_code cli_import(const struct options *o);
+
+extern const struct command cli_sync_commands[];    /* tombolo sync ... */

@@ -1,7 +1,8 @@
-/* Order of building: journal, key, sync, then on the loop's thread net, chat, rest. Order of ending, with what each step may
- * rely on:
+/* Order of building: journal, key, sync, archive, control, then on the loop's thread net, chat, rest. Order of ending, with what each
+ * step may rely on:
  *   net      takes nothing new and answers what is in flight: needs all the others
  *   settle   no request is with chat any more, so nobody will ask the journal again
+ *   control  ends with the command under way: needs sync and the journal
  *   archive  is told to hurry when the server is to stop; its last answers lie in the loop's mailbox when it is closed
  *   sync     ends with its batch: needs the journal
  *   journal  its last answers lie in the loop's mailbox when it is closed
@@ -16,6 +17,7 @@
 #include "chat/secret.h"
 #include "net/eio.h"
 #include "rest/rest.h"
+#include "serve_control.h"
 #include "store/store.h"
 #include "sync/archive.h"
 #include "sync/sync.h"
@@ -36,6 +38,8 @@ struct server {
     struct store          *store;
     struct sync           *sync;
     struct archive        *archive;         /* NULL: there is no centre to read from */
+    struct control        *control;
+    struct serve_control   for_control;
     struct tb_thread       loop;
     /* the loop's once it runs; main reads net and chat, to stop them */
     const struct tb_config *config;         /* until is_up */
@@ -379,6 +383,14 @@ open_archive(struct server *s, const struct tb_config *c, struct tb_err *e)
 }
 
 static enum tb_code
+open_control(struct server *s, const struct tb_config *c, struct tb_err *e)
+{
+    s->for_control = (struct serve_control){ .store = s->store, .sync = s->sync };
+    return control_open(&s->control, &(struct control_settings){ .dir = c->server.data, .commands = serve_commands,
+                                                                 .ctx = &s->for_control }, e);
+}
+
+static enum tb_code
 open_layers(struct server *s, const struct tb_config *c, const struct serve_parts *parts, struct tb_err *e)
 {
     const struct store_settings store = store_settings(c, s->clock, parts->vfs);
@@ -388,7 +400,8 @@ open_layers(struct server *s, const struct tb_config *c, const struct serve_part
     if (chat_secret_load(c->server.data, tb_str_of(c->auth.secret), &s->key, e) != TB_OK)
         return e->code;
     const struct sync_settings sync = sync_settings(s, c, parts->target);
-    if (sync_open(&s->sync, &sync, e) != TB_OK || (c->sync.url[0] != '\0' && open_archive(s, c, e) != TB_OK))
+    if (sync_open(&s->sync, &sync, e) != TB_OK || (c->sync.url[0] != '\0' && open_archive(s, c, e) != TB_OK) ||
+        open_control(s, c, e) != TB_OK)
         return e->code;
     return start_loop(s, c, e);
 }
@@ -397,6 +410,7 @@ open_layers(struct server *s, const struct tb_config *c, const struct serve_part
 static void
 close_layers(struct server *s)
 {
+    control_close(&s->control);
     archive_close(&s->archive);
     sync_close(&s->sync);
     store_close(&s->store);

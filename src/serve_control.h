@@ -1,0 +1,19 @@
+#pragma once
+/* What a running server does for the command line: the table of commands of its control socket.
+ * Threads: the control thread. */
+#include "control.h"
+
+struct store;
+struct sync;
+
+struct serve_control {              /* the ctx of every command */
+    struct store *store;
+    struct sync  *sync;
+};
+
+/* name: what it takes -> what it gives
+ *   sync-status           -> {state,isPaused,lagOps,lagSeconds,ownSeq,pushedSeq,lastSyncedAt,lastErrorAt,lastError}
+ *   sync-pause            -> {}
+ *   sync-resume           -> {}
+ *   sync-repeat: SEQ      -> {seq}: of the new op with the content of own op SEQ */
+extern const struct control_command serve_commands[];

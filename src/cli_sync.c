@@ -300,5 +300,9 @@ const struct command cli_sync_commands[] = {
     { .name = "verify", .takes = "cdsjH", .run = run_verify,
       .help = "compare what is here with what is at the centre, and name every difference" },
     { .name = "migrate", .takes = "cdsjH", .run = run_migrate, .help = "bring the centre's tables to this program's schema" },
+    { .name = "enroll", .takes = "cdsjH", .run = cli_sync_rejoin,
+      .help = "join a centre whose first number is another's: all that was written here gets new ids; with the server stopped" },
+    { .name = "rejoin", .takes = "cdsjH", .run = cli_sync_rejoin,
+      .help = "end \"diverged\": what the centre does not have of this journal gets new ids; with the server stopped" },
     { .name = NULL },
 };

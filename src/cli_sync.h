@@ -19,3 +19,4 @@ enum tb_code cli_open_both(const struct tb_config *c, int io_timeout_ms, struct 
 enum exit_code cli_sync_status(const struct options *o);
 enum exit_code cli_sync_parked(const struct options *o);
 enum exit_code cli_sync_retry(const struct options *o);
+enum exit_code cli_sync_rejoin(const struct options *o);

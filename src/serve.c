@@ -230,7 +230,7 @@ open_chat(struct server *s)
         .hasher = { .cost = chat_cost(c), .threads = (unsigned)c->auth.hash_threads, .queue = (size_t)c->auth.hash_queue },
         .token = { .secret = tb_buf_str(&s->key), .issuer = has_centre ? journal.centre_uuid : journal.journal_uuid,
                    .also = has_centre ? journal.journal_uuid : NULL, .days = (unsigned)c->auth.token_days,
-                   .legacy = c->auth.legacy_tokens },
+                   .after = journal.reissued_at, .legacy = c->auth.legacy_tokens },
         .beyond = &beyond_ops, .beyond_ctx = s,
     };
     return chat_open(&s->chat, &settings, &s->err);

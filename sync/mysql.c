@@ -15,7 +15,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 /* A batch is at most this much text: more gains nothing, and it is held twice in memory here and once at the server. */
@@ -193,20 +192,6 @@ migrate(struct sync_target *t, struct tb_err *e)
 
 /* ---- enrolment ---- */
 
-/* RFC 9562, version 4. */
-static void
-make_uuid(char out[SYNC_UUID_SIZE])
-{
-    uint8_t b[16];
-
-    if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
-        abort();    /* never for so few bytes on a kernel that has started */
-    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
-    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    snprintf(out, SYNC_UUID_SIZE, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-             b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-}
-
 /* Both rows are made only where there is none: whoever comes first has the number, also of two who come at once. */
 static void
 write_claims(struct mysql_target *m, const struct store_identity *me)
@@ -215,7 +200,7 @@ write_claims(struct mysql_target *m, const struct store_identity *me)
     int64_t              now_ms = tb_wall_ms(m->settings.clock);
     char                 uuid[SYNC_UUID_SIZE];
 
-    make_uuid(uuid);
+    store_make_uuid(uuid);
     tb_buf_clear(&m->scratch);
     tb_buf_printf(&m->scratch, "INSERT INTO `centre` (`id`,`uuid`,`made_at`) VALUES (1,");
     sql_add_text(&m->scratch, tb_str_of(me->centre_uuid[0] != '\0' ? me->centre_uuid : uuid));

@@ -16,6 +16,7 @@ struct chat_tokens {                        /* fixed once open */
     struct tb_buf secret;
     char          issuer[CHAT_ISSUER_MAX], also[CHAT_ISSUER_MAX];
     unsigned      days;
+    int64_t       after_s;
     bool          legacy;
 };
 
@@ -35,6 +36,7 @@ chat_tokens_open(struct chat_tokens **out, const struct chat_token_settings *set
     copy_issuer(t->issuer, settings->issuer);
     copy_issuer(t->also, settings->also);
     t->days = settings->days;
+    t->after_s = settings->after / 1000;
     t->legacy = settings->legacy;
     *out = t;
 }
@@ -131,6 +133,8 @@ check_claims(const struct chat_tokens *t, jwt_t *j, int64_t now, struct chat_cla
         return tb_fail(e, TB_EAUTH, NULL, "token: no id");
     if (exp <= now / 1000 || exp > MAX_S)
         return tb_fail(e, TB_EAUTH, NULL, "token: expired, or no time to expire");
+    if (t->after_s != 0 && jwt_get_grant_int(j, "iat") <= t->after_s)
+        return tb_fail(e, TB_EAUTH, NULL, "token: from before this journal was re-issued");
     if (nbf > now / 1000)
         return tb_fail(e, TB_EAUTH, NULL, "token: not valid yet");
     *out = (struct chat_claims){ .user_id = id, .expires_at = exp * 1000 };

@@ -12,6 +12,7 @@ struct chat_token_settings {
     const char *issuer;             /* what ours carry: the uuid of this journal or of its centre */
     const char *also;               /* the other one, taken as well; NULL: there is none */
     unsigned    days;               /* until they expire */
+    int64_t     after;              /* ms; those that were made up to here are of another journal; 0: any time */
     bool        legacy;             /* take those without iss: the backend's that this one replaces */
 };
 

@@ -25,6 +25,8 @@ struct store_identity {
     int64_t  floor_seq;         /* own ops up to this one have been pruned; 0: none has */
 };
 
+void store_make_uuid(char out[37]);      /* RFC 9562, version 4 */
+
 enum tb_code store_follow(struct store *, struct store_follower **out, struct tb_err *e) TB_MUST_CHECK;
 void         store_unfollow(struct store_follower **f);
 

@@ -2,6 +2,7 @@
 #include "journal.h"
 
 #include "apply.h"
+#include "follow.h"
 #include "base/log.h"
 #include "hlc.h"
 #include "queries.h"
@@ -13,8 +14,8 @@
 
 enum { TAIL_CHECKED = 256 };    /* ops whose chain is checked at every start: a batch */
 
-static void
-make_uuid(char out[UUID_SIZE])          /* RFC 4122 version 4 */
+void
+store_make_uuid(char out[UUID_SIZE])
 {
     unsigned char b[16];
     char          hex[33];
@@ -52,7 +53,7 @@ journal_read_self(struct db *d, struct self *out, struct tb_err *e)
         .epoch = (uint32_t)db_col_int(st, 1), .node = (uint32_t)db_col_int(st, 2), .seq = db_col_int(st, 3),
         .hlc = db_col_int(st, 4), .chain = to_chain(db_col_text(st, 5)), .users = db_col_int(st, 6),
         .rooms = db_col_int(st, 7), .members = db_col_int(st, 8), .messages = db_col_int(st, 9),
-        .pushed_seq = db_col_int(st, 10), .head_pos = db_col_int(st, 12),
+        .pushed_seq = db_col_int(st, 10), .head_pos = db_col_int(st, 12), .reissued_at = db_col_int(st, 13),
     };
     copy_uuid(out->uuid, db_col_text(st, 0));
     copy_uuid(out->centre_uuid, db_col_text(st, 11));
@@ -65,7 +66,7 @@ make_identity(struct journal *j, struct tb_err *e)
 {
     char uuid[UUID_SIZE];
 
-    make_uuid(uuid);
+    store_make_uuid(uuid);
     struct chain start = chain_start(tb_str_of(uuid));
     *e = (struct tb_err){ 0 };
     if (db_run(&j->db, Q_NEW_SELF, ARGS(T(tb_str_of(uuid)), B(start.bytes, CHAIN_SIZE)), e) != TB_OK)

@@ -18,6 +18,7 @@ struct self {                           /* the row of that name: who we are and 
     struct chain chain;
     int64_t      users, rooms, members, messages;   /* ids given */
     int64_t      pushed_seq;
+    int64_t      reissued_at;           /* ms; 0: never */
     int64_t      head_pos;              /* newest position */
     struct chain head_chain;            /* of the op there, whose ever it is; set by the first append */
 };

@@ -17,7 +17,7 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_UNDO, "ROLLBACK TO op")                                                                                        \
     /* self and journal */                                                                                             \
     X(Q_SELF, "SELECT uuid, epoch, node, seq, hlc, chain, users, rooms, members, messages, pushed_seq, centre_uuid,"   \
-              " (SELECT COALESCE(MAX(pos), 0) FROM journal) FROM self")                                                \
+              " (SELECT COALESCE(MAX(pos), 0) FROM journal), reissued_at FROM self")                                                \
     X(Q_NEW_SELF, "INSERT INTO self (one, uuid, epoch, node, seq, hlc, chain, users, rooms, members, messages)"        \
                   " VALUES (1, ?1, 1, 0, 0, 0, ?2, 0, 0, 0, 0)")                                                       \
     X(Q_SAVE_SELF, "UPDATE self SET seq = ?1, hlc = ?2, chain = ?3, users = ?4, rooms = ?5, members = ?6, messages = ?7")\
@@ -161,15 +161,16 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_COUNT_READ, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1"          \
                     " AND join_pos < ?3")                                                                              \
     X(Q_MESSAGE_FACTS, "SELECT room_id, sender_id, pos, hlc FROM message WHERE id = ?1")                               \
-    X(Q_MESSAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq"    \
+    X(Q_MESSAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq, m.arrived_at"    \
                  " FROM message m LEFT JOIN user u ON u.id = m.sender_id WHERE m.id = ?1")                             \
-    X(Q_PAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq"       \
+    X(Q_PAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq, m.arrived_at"       \
               " FROM message m LEFT JOIN user u ON u.id = m.sender_id"                                                 \
               " WHERE m.room_id = ?1 AND (m.hlc, m.id) < (?2, ?3) ORDER BY m.hlc DESC, m.id DESC LIMIT ?4")            \
-    X(Q_PAGE_ABOVE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq" \
+    X(Q_PAGE_ABOVE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq, m.arrived_at" \
                     " FROM message m LEFT JOIN user u ON u.id = m.sender_id WHERE m.room_id = ?1 AND (m.hlc, m.id) < (?2, ?3)"\
                     " AND (m.hlc, m.id) > (?4, ?5) ORDER BY m.hlc DESC, m.id DESC LIMIT ?6")                           \
     X(Q_SINCE, "SELECT pos, kind, version, body, chain FROM journal WHERE room_id = ?1 AND pos > ?2 ORDER BY pos")     \
+    X(Q_ARRIVED, "UPDATE message SET arrived_at = ?2 WHERE id = ?1")                                                   \
     /* receipts; of messages that have left none comes back */                                                          \
     X(Q_DELIVERED, "INSERT INTO receipt (message_id, user_id, delivered_at) SELECT ?1, ?2, ?3"                         \
                    " WHERE NOT EXISTS (SELECT 1 FROM history_floor WHERE node = ?1 >> 41 AND message_id >= ?1)"        \

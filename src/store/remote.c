@@ -157,6 +157,9 @@ take(struct journal *j, const struct store_entry *entry, struct op *op, bool is_
     memcpy(chain.bytes, entry->chain, CHAIN_SIZE);
     if (journal_take(j, op, entry->body, &chain, is_silent, e) != TB_OK)
         return e->code;
+    if (op->kind == OP_MESSAGE_SENT && op->node != j->self.node &&
+        db_run(&j->db, Q_ARRIVED, ARGS(I(op->message_sent.id), I(tb_wall_ms(j->clock))), e) != TB_OK)
+        return e->code;
     return is_silent || !is_for_sockets(op) ? TB_OK : announce(j, op, e);
 }
 

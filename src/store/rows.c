@@ -49,14 +49,19 @@ take_columns(sqlite3_stmt *st, struct tb_arena *mem, struct store_message *out)
     };
 }
 
-/* When a message of ours was at the centre: columns 7 and 8 of the row are its op's origin and seq. */
+/* When it was at the centre: columns 7 and 8 of the row are its op's origin and seq. What another site sent has come by
+ * there, and was there when it came here (column 9) at the latest. */
 static enum tb_code
 find_synced_at(struct db *d, const struct self *own, sqlite3_stmt *st, struct store_message *m, struct tb_err *e)
 {
     int64_t seq = db_col_int(st, 8);
     bool    found;
 
-    if ((uint32_t)db_col_int(st, 7) != own->node || seq > own->pushed_seq)
+    if ((uint32_t)db_col_int(st, 7) != own->node) {
+        m->synced_at = db_col_int(st, 9);
+        return TB_OK;
+    }
+    if (seq > own->pushed_seq)
         return TB_OK;
     return db_int(d, Q_PUSHED_AT, ARGS(I(seq)), &m->synced_at, &found, e);
 }

@@ -24,6 +24,7 @@ struct store {
     char                 *dir, *path;
     int                   lock_fd;
     char                  uuid[UUID_SIZE], centre_uuid[UUID_SIZE];
+    int64_t               reissued_at;
     struct checkpointer  *checkpointer;
     struct writer        *writer;
     struct reader        *readers[LANE_COUNT];
@@ -84,6 +85,7 @@ store_open(struct store **out, const struct store_settings *settings, struct tb_
     if (store_folder_take(s->dir, &s->lock_fd, e) == TB_OK && open_journal(s, &j, e) == TB_OK) {
         memcpy(s->uuid, j.self.uuid, sizeof s->uuid);
         memcpy(s->centre_uuid, j.self.centre_uuid, sizeof s->centre_uuid);
+        s->reissued_at = j.self.reissued_at;
         TB_TRY(open_threads(s, &j, e));
     }
     if (e->code != TB_OK) {
@@ -125,6 +127,7 @@ store_status(const struct store *s, struct store_status *out)
     };
     memcpy(out->journal_uuid, s->uuid, sizeof out->journal_uuid);
     memcpy(out->centre_uuid, s->centre_uuid, sizeof out->centre_uuid);
+    out->reissued_at = s->reissued_at;
 }
 
 void

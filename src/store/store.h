@@ -252,5 +252,6 @@ struct store_status {
     uint32_t node;              /* 0..4095 */
     char     journal_uuid[37];
     char     centre_uuid[37];   /* when the store was opened; empty: no centre was known */
+    int64_t  reissued_at;       /* ms; see store/reissue.h; 0: never */
 };
 void store_status(const struct store *, struct store_status *out);

@@ -5,7 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { done, person, Person, request } from '../api/lib/client.mjs';
 import { MariaDb } from '../api/lib/mariadb.mjs';
-import { start } from '../api/lib/server.mjs';
+import { run, start, tempDir } from '../api/lib/server.mjs';
 import { Line } from '../api/lib/sockets.mjs';
 
 const SECRET = 'one secret of both sites, 32 bytes or more';
@@ -126,4 +126,44 @@ test('of two who registered one e-mail while the link was down the first keeps i
   assert.equal((await tryLogIn(home, 'same@example.org', 'neither of the two')).status, 401);
   second.user = done(await second.patch('/auth/me', { email: 'other@example.org', currentPassword: second.password }), 200).user;
   assert.equal((await logIn(away, second)).id, second.id);
+});
+
+// A server with its own data folder, which outlives it.
+const standalone = (data, env = {}) => start({ data, env: { JWT_SECRET: SECRET, ...env } });
+
+const join = (data, command) => run(['sync', command, '--data', data, '--json'], { env: { DATABASE_URL: db.url } });
+function joined(data, command) {
+  const { code, stdout, stderr } = join(data, command);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+test('a server that wrote before it met a centre whose first number is taken enrols late, and all it wrote is there under new ids', async () => {
+  const data = tempDir();
+  let lone = await standalone(data);
+  const gus = await register(lone, 'gus', 'gus@example.org', 'the password of gus');
+  const cellar = await gus.room('cellar');
+  await gus.send(cellar.id, 'written alone');
+  assert.equal(gus.id, 1);          // as ann's at home
+  await lone.stop();
+  lone = await standalone(data, { DATABASE_URL: db.url });
+  await eventually(() => lone.log.includes('tombolo sync enroll'), 'a line that says what to do');
+  await eventually(async () => done(await request(lone, 'GET', '/sync', { token: gus.token }), 200).state === 'diverged', 'diverged');
+  await lone.stop();
+  const told = joined(data, 'enroll');
+  assert.equal(told.changed, true);
+  assert.equal(told.users, 1);
+  assert.equal(told.messages, 1);
+  lone = await standalone(data, { DATABASE_URL: db.url });
+  assert.equal((await request(lone, 'GET', '/rooms', { token: gus.token })).status, 401, 'a token from before names another user');
+  const again = await logIn(lone, gus);
+  assert.equal(Math.floor(again.id / 2 ** 41), told.node);
+  const there = await logIn(home, gus);
+  assert.equal(there.id, again.id);
+  const [room] = done(await there.get('/rooms'), 200);
+  assert.equal(room.lastMessage.content, 'written alone');
+  assert.equal((await logIn(lone, ann)).id, ann.id);
+  assert.match(join(data, 'rejoin').stderr, /in use/);
+  await lone.stop();
+  assert.equal(joined(data, 'rejoin').changed, false, 'nothing to do any more');
 });

@@ -1,0 +1,7 @@
+-- What a journal needs to know among other sites (DESIGN section 6).
+
+-- When this journal was re-issued under another node number (ms): tokens from before it name other users. 0: never.
+ALTER TABLE self ADD COLUMN reissued_at INTEGER NOT NULL DEFAULT 0;
+
+-- When a message of another site came here by way of the centre (ms); 0: it is ours.
+ALTER TABLE message ADD COLUMN arrived_at INTEGER NOT NULL DEFAULT 0;

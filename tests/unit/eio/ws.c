@@ -28,6 +28,8 @@ struct frame {
 #define ODD_X(first, n, form)  { first, NULL, n, form }         /* n times "x" */
 #define F(first, text)         ODD(first, text, SHORTEST)
 #define X(first, n)            ODD_X(first, n, SHORTEST)
+#define X_31                   "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X_124                  X_31 X_31 X_31 X_31
 
 static const struct {
     const char  *section, *says;
@@ -84,7 +86,7 @@ static const struct {
     { "5.5", "a fragmented close", { F(0x08, "\x03\xe8") }, "broken:1002 " },
     { "5.5", "a control frame of 125 bytes", { X(0x89, 125) }, "ping:#125 " },
     { "5.5", "a control frame of 126 bytes", { X(0x89, 126) }, "broken:1002 " },
-    { "5.5", "a close of 126 bytes", { X(0x88, 126) }, "broken:1002 " },
+    { "5.5", "a close of 126 bytes", { F(0x88, "\x03\xe8" X_124) }, "broken:1002 " },
     { "5.5.1", "a close without a code", { F(0x88, "") }, "close:1005 " },
     { "5.5.1", "a close with a code", { F(0x88, "\x03\xe8") }, "close:1000 " },
     { "5.5.1", "a close with a code and a reason", { F(0x88, "\x03\xe9" "bye") }, "close:1001 bye " },
@@ -194,30 +196,43 @@ feed(struct eio_ws *ws, tb_str bytes, size_t step, struct tb_buf *out)
     }
 }
 
+/* In steps of so many bytes; true: as it should be. */
+static bool
+comes_out(size_t i, tb_str bytes, size_t step)
+{
+    struct tb_buf out = TB_BUF_INIT;
+    struct eio_ws ws;
+
+    eio_ws_init(&ws, MAX_MESSAGE);
+    feed(&ws, bytes, step, &out);
+    bool is_good = tb_str_eq(tb_str_of(cases[i].events), tb_buf_str(&out));
+    if (!is_good)
+        fprintf(stderr, "RFC 6455 section %s, %s, in steps of %zu: wanted \"%s\", got \"%s\"\n", cases[i].section,
+                cases[i].says, step, cases[i].events, out.p ? out.p : "");
+    eio_ws_fini(&ws);
+    tb_buf_fini(&out);
+    return is_good;
+}
+
+/* Goes on after a case that fails: tests/lint/mutants.test.mjs wants to know all of them. */
 static void
 frames_come_out_as_the_rfc_says_however_they_are_cut(void **state)
 {
+    size_t n_good = 0;
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tb_buf bytes = TB_BUF_INIT;
         for (const struct frame *f = cases[i].frames; f->form != NO_FRAME; f++)
             add_frame(&bytes, f);
-        if (bytes.n == 0)
-            fail_msg("no frames");
+        assert_true(bytes.n > 0);
         const size_t steps[] = { bytes.n, 7, 1 };
-        for (size_t k = 0; k < 3; k++) {
-            struct tb_buf out = TB_BUF_INIT;
-            struct eio_ws ws;
-            eio_ws_init(&ws, MAX_MESSAGE);
-            feed(&ws, tb_buf_str(&bytes), steps[k], &out);
-            if (!tb_str_eq(tb_str_of(cases[i].events), tb_buf_str(&out)))
-                fail_msg("RFC 6455 section %s, %s, in steps of %zu: wanted \"%s\", got \"%s\"", cases[i].section,
-                         cases[i].says, steps[k], cases[i].events, out.p ? out.p : "");
-            eio_ws_fini(&ws);
-            tb_buf_fini(&out);
-        }
+        size_t       k = 0;
+        while (k < 3 && comes_out(i, tb_buf_str(&bytes), steps[k]))
+            k++;
+        n_good += k == 3;
         tb_buf_fini(&bytes);
     }
+    assert_int_equal(sizeof cases / sizeof *cases, n_good);
 }
 
 static void
@@ -318,15 +333,18 @@ the_handshake_is_checked_and_answered(void **state)     /* sections 4.2.1, 4.2.2
         { "a key of 18 bytes", "websocket", "Upgrade", "13", "dGhlIHNhbXBsZSBub25jZQQQ", false },
         { "a key that is no base64", "websocket", "Upgrade", "13", "dGhlIHNhbXBsZSBub25jZ!==", false },
     };
+    size_t n_good = 0;
     (void)state;
     for (size_t i = 0; i < sizeof shakes / sizeof *shakes; i++) {
         char out[EIO_WS_ACCEPT_SIZE] = "";
-        if (shakes[i].is_good != eio_ws_accept(tb_str_of(shakes[i].upgrade), tb_str_of(shakes[i].connection),
-                                               tb_str_of(shakes[i].version), tb_str_of(shakes[i].key), out))
-            fail_msg("%s", shakes[i].says);
-        if (shakes[i].is_good)
-            assert_memory_equal("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", out, sizeof out);
+        bool is_good = eio_ws_accept(tb_str_of(shakes[i].upgrade), tb_str_of(shakes[i].connection),
+                                     tb_str_of(shakes[i].version), tb_str_of(shakes[i].key), out);
+        if (is_good == shakes[i].is_good && (!is_good || memcmp("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", out, sizeof out) == 0))
+            n_good++;
+        else
+            fprintf(stderr, "RFC 6455 section 4.2, %s\n", shakes[i].says);
     }
+    assert_int_equal(sizeof shakes / sizeof *shakes, n_good);
 }
 
 static void

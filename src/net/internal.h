@@ -93,6 +93,8 @@ struct net {
     unsigned               n_conns;
     struct net_req        *unanswered;
     size_t                 n_owed;              /* requests that handlers hold, unanswered or gone */
+    h2o_linklist_t         postponed;           /* streams with more input than a turn takes */
+    struct net_timer      *next_turn;           /* set when there are any */
     struct net_timers      timers;
     struct net_timer      *sweep;
     void                 (*on_stop)(void *ctx);
@@ -134,6 +136,9 @@ size_t      net_req_max_body(const struct net *, tb_str target);    /* what the 
 /* Parts a request from h2o's, which is returned; NULL: the client has gone. Then, once its text is needed no more: */
 h2o_req_t *net_req_take(struct net_request *);
 void       net_req_forget(struct net_request *);
+
+/* stream.c: goes on with net->postponed */
+void net_stream_next_turn(void *net);
 
 /* errors.c: makes h2o's own error pages JSON. */
 #define NET_JSON TB_LIT("application/json; charset=utf-8")

@@ -204,6 +204,8 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
     net_gone_init(net);
     for (; net->n_listeners < n_fds; net->n_listeners++)
         net->listeners[net->n_listeners] = watch(net, fds[net->n_listeners], net_conn_accept);
+    h2o_linklist_init_anchor(&net->postponed);
+    net->next_turn = net_timer_new(net, net_stream_next_turn, net);
     net->sweep = net_timer_new(net, net_conn_sweep, net);
     net_timer_start(net->sweep, NET_SWEEP_MS);
     *out = net;
@@ -327,6 +329,7 @@ net_close(struct net **out)
     h2o_socket_close(net->wake_sock);
     net_gone_fini(net);
     net_timer_free(&net->sweep);
+    net_timer_free(&net->next_turn);
     net_timers_fini(&net->timers);
     fini_h2o(net);
     tb_mailbox_free(&net->inbox);

@@ -1,5 +1,6 @@
 /* Streams: what is left of a connection when HTTP has let go of it. h2o's socket stays, with the same net_conn.
- * Always: at most one write is under way; after net_stream_close or on_gone nothing here is touched again. */
+ * Always: at most one write is under way; after net_stream_close or on_gone nothing here is touched again; a stream is in
+ * net->postponed exactly while it has been given its share of this turn and there is more: h2o does not read for it then. */
 #include "net/internal.h"
 
 #include "base/thread.h"
@@ -7,20 +8,23 @@
 #include <assert.h>
 #include <h2o/http1.h>
 
-/* So that one peer cannot hold up the loop: h2o reads until its buffer is full, and what was read comes in such pieces. */
-enum { INPUT_AT_ONCE = 65536 };
+/* So that one peer cannot hold up the loop: what h2o has read comes in such pieces, one a turn. */
+enum { INPUT_A_TURN = 65536 };
 
 struct net_stream {
     struct net                  *net;
     h2o_socket_t                *sock;      /* NULL until the 101 is out */
     const struct net_stream_ops *ops;
     void                        *app;
+    h2o_linklist_t               postponed; /* in net->postponed */
     bool                         is_closed; /* by us, before the 101 was out */
 };
 
 static void
 stream_free(struct net_stream *s)
 {
+    if (h2o_linklist_is_linked(&s->postponed))
+        h2o_linklist_unlink(&s->postponed);
     if (s->sock != NULL)
         h2o_socket_close(s->sock);
     tb_free(s);
@@ -33,19 +37,27 @@ end(struct net_stream *s)
     stream_free(s);
 }
 
-/* false: the stream is no more. */
-static bool
+static void on_read(h2o_socket_t *sock, const char *err);
+
+/* This turn's share; when the loop is stopping, everything, as its turns are counted then. */
+static void
 hand_in(struct net_stream *s)
 {
     h2o_socket_t *sock = s->sock;
 
-    while (sock->input->size > 0) {
-        size_t n = sock->input->size < INPUT_AT_ONCE ? sock->input->size : INPUT_AT_ONCE;
-        if (!s->ops->on_input(s->app, sock->input->bytes, n))
-            return false;
+    do {
+        size_t n = sock->input->size < INPUT_A_TURN ? sock->input->size : INPUT_A_TURN;
+        if (n > 0 && !s->ops->on_input(s->app, sock->input->bytes, n))
+            return;
         h2o_buffer_consume(&sock->input, n);
+    } while (sock->input->size > 0 && s->net->is_stopping);
+    if (sock->input->size == 0) {
+        h2o_socket_read_start(sock, on_read);
+        return;
     }
-    return true;
+    h2o_socket_read_stop(sock);
+    h2o_linklist_insert(&s->net->postponed, &s->postponed);
+    net_timer_start(s->net->next_turn, 0);
 }
 
 static void
@@ -57,6 +69,22 @@ on_read(h2o_socket_t *sock, const char *err)
         end(s);
     else
         hand_in(s);
+}
+
+/* Those that wait now; who is postponed again waits at the end. */
+void
+net_stream_next_turn(void *ctx)
+{
+    struct net    *net = ctx;
+    h2o_linklist_t now;
+
+    h2o_linklist_init_anchor(&now);
+    h2o_linklist_insert_list(&now, &net->postponed);
+    while (!h2o_linklist_is_empty(&now)) {
+        struct net_stream *s = H2O_STRUCT_FROM_MEMBER(struct net_stream, postponed, now.next);
+        h2o_linklist_unlink(&s->postponed);
+        hand_in(s);
+    }
 }
 
 static void
@@ -90,7 +118,6 @@ on_upgraded(void *ctx, h2o_socket_t *sock, size_t request_bytes)
     net_conn_touch(conn);
     conn->is_stream = true;
     h2o_buffer_consume(&sock->input, request_bytes);
-    h2o_socket_read_start(sock, on_read);
     s->ops->on_open(s->app);
     hand_in(s);
 }

@@ -16,7 +16,8 @@
 #include <inttypes.h>
 
 enum {
-    PAGE_EVENTS = 500,                  /* of one page: some 100 KB of packets, a tenth of what may be queued */
+    PAGE_EVENTS = 500,                  /* of one page at most: some 100 KB of packets, a tenth of what may be queued */
+    PAGE_EVENTS_LEAST = 4,
     RING_MAX_BYTES = 16 << 20,          /* of the ring's content; the newest batch always stays */
 };
 
@@ -461,7 +462,7 @@ ask_page(struct client *c)
     p->client = c;
     p->r.user_id = c->user->id;
     p->r.seen = c->seen;
-    p->r.max_events = PAGE_EVENTS;
+    p->r.max_events = c->page_events;
     p->r.op.reply_to = c->live->settings.mailbox;
     p->r.op.on_done = on_page;
     c->is_waiting = true;
@@ -518,6 +519,15 @@ accept_client(struct client *c, const struct store_catch_up *r)
     return true;
 }
 
+/* What of a page does not fit is read again, so the next is about as large as what did, and grows while all does. */
+static void
+learn_page_size(struct client *c, size_t n_fitted)
+{
+    size_t n = 2 * n_fitted;
+
+    c->page_events = n < PAGE_EVENTS_LEAST ? PAGE_EVENTS_LEAST : n < PAGE_EVENTS ? (uint32_t)n : PAGE_EVENTS;
+}
+
 static void
 send_page(struct client *c, const struct store_catch_up *r)
 {
@@ -525,14 +535,16 @@ send_page(struct client *c, const struct store_catch_up *r)
     struct outlet out = { .live = l, .only = c };
     struct tb_buf args = TB_BUF_INIT;
     bool          went = true;
+    size_t        i = 0;
 
-    for (size_t i = 0; i < r->n && went; i++) {
+    for (; i < r->n && went; i++) {
         out.event = &r->events[i];
         went = tell_event(&out, &args);
         if (!went)
             fall_behind(c, out.event);
     }
     tb_buf_fini(&args);
+    learn_page_size(c, went ? c->page_events : i - 1);
     if (!went) {
         c->is_in_later_rooms = true;
         finish_touched(l, r->offset);
@@ -586,6 +598,7 @@ on_page(struct store_op *op)
 void
 feed_start(struct client *c)
 {
+    c->page_events = PAGE_EVENTS;
     ask_page(c);
 }
 

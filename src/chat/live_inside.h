@@ -34,6 +34,7 @@ struct client {                         /* one socket of one user */
     uint32_t           n_handed;        /* and so many packets of the op at handed_pos */
     uint32_t           n_repeated;      /* of those, how many have come by again since it fell behind in that op */
     int64_t            handed_pos;
+    uint32_t           page_events;     /* of the next page: what fitted last time, and more */
     int64_t            expires_at;      /* of the token, ms */
     bool               is_accepted, is_recovered, is_waiting;   /* is_waiting: an answer of the store is awaited */
     bool               is_in_later_rooms;   /* those at the end of a page that was not sent whole: the ring cannot go on there */

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_ARGS = 16 };
+enum { MAX_ARGS = 24 };
 
 static void
 become(const char *const *argv, int out)
@@ -115,6 +115,25 @@ bench_sio_measures_the_library_beside_npms(void **state)
 }
 
 static void
+bench_chat_measures_sockets_beside_an_in_memory_server(void **state)
+{
+    static const char *const names[] = { "tombolo: messages", "node: messages", "tombolo: deliveries", "node: deliveries",
+                                         "tombolo: CPU of a message", "tombolo: ack p99", "tombolo: delivery p99",
+                                         "ratio: messages, tombolo / node", "ratio: deliveries per CPU second",
+                                         "tombolo: memory of a socket", "node: memory of a socket", NULL };
+    static const char *const argv[] = { BENCH_CHAT, "--ms", "200", "--rounds", "1", "--sizes", "3", "--outstanding", "4,16",
+                                        "--members", "20", "--rate", "100", "--idle", "100", NULL };
+    struct tb_buf            out = TB_BUF_INIT;
+    (void)state;
+    assert_int_equal(0, run(argv, &out));
+    assert_figures(&out, names);
+    assert_non_null(strstr(out.p, "room of 3, 16 outstanding"));
+    assert_non_null(strstr(out.p, "room of 20, 64 outstanding"));
+    assert_non_null(strstr(out.p, "100 messages a second"));
+    tb_buf_fini(&out);
+}
+
+static void
 an_option_that_is_not_understood_ends_the_program(void **state)
 {
     static const char *const argv[] = { BENCH_STORE, "--ms", "20", "--rounds", "1", "--depths", "1,x", NULL };
@@ -132,6 +151,7 @@ main(void)
         cmocka_unit_test(bench_store_measures_sends_beside_a_bare_group_commit),
         cmocka_unit_test(bench_rest_measures_the_server_beside_its_limits),
         cmocka_unit_test(bench_sio_measures_the_library_beside_npms),
+        cmocka_unit_test(bench_chat_measures_sockets_beside_an_in_memory_server),
         cmocka_unit_test(an_option_that_is_not_understood_ends_the_program),
     };
     return tap_run(tests);

@@ -178,7 +178,7 @@ for (let round = 0; round < ROUNDS; round++) {
     const end = await cast.keeper.room('end');
     await Promise.all(cast.users.map((one) => one.join(end.id)));
     const last = await cast.keeper.send(end.id, 'the end');
-    await Promise.all([cast.watch, ...cast.clients.map((one) => one.line)].map((line) => line.hears('receive_message', { id: last.id })));
+    await Promise.all([cast.watch, ...cast.clients.map((one) => one.line)].map((line) => line.hearsAtLast('receive_message', { id: last.id })));
 
     const history = [];
     for (const roomId of [...cast.rooms, end.id]) {

@@ -86,6 +86,20 @@ export class Line {
     return this.until(() => this.named(name).find(isIt), `${name} ${JSON.stringify(fits)}`);
   }
 
+  // The same for one who may be far behind: it may take long, but something is to be heard all the time.
+  async hearsAtLast(name, fits) {
+    for (;;) {
+      const before = this.heard.length;
+      try {
+        return await this.hears(name, fits);
+      } catch (e) {
+        if (this.heard.length === before) {
+          throw e;
+        }
+      }
+    }
+  }
+
   ask(name, ...args) { return this.socket.timeout(HEAR_MS).emitWithAck(name, ...args); }
   async send(roomId, content, more = {}) {
     const answer = await this.ask('send_message', { roomId, content, ...more });

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { after, afterEach, before, test } from 'node:test';
 import { io as io3 } from 'socket.io-client-3';
-import { done, hasKeys, person, refused } from '../api/lib/client.mjs';
+import { done, hasKeys, person, refused, request } from '../api/lib/client.mjs';
 import { freePort, start } from '../api/lib/server.mjs';
 import { Line, TRANSPORTS, Wire } from '../api/lib/sockets.mjs';
 
@@ -54,6 +54,29 @@ async function restart(signal) {
   [ann, bob].forEach((one) => { one.server = server; });
   await a.until(() => a.socket.connected, 'ann is back');
 }
+
+test('who was online when the server was killed is offline after it, with a last seen, until he comes back', async () => {
+  const cem = await person(server, 'crashed');
+  const began = Date.now();
+  const c = await up(cem);
+  await a.hears('user_status', { userId: cem.id, status: 'online' });
+  await a.send(room.id, 'what was to be stored before this is on disk');
+  a.forget();
+  await restart('SIGKILL');
+  const killed = Date.now();
+  cem.server = server;
+  const login = await request(server, 'POST', '/auth/login', { body: { email: cem.user.email, password: cem.password } });
+  const lastSeen = Date.parse(done(login, 200).user.lastSeen);
+  assert.ok(lastSeen >= began - 5 && lastSeen <= killed, login.text);
+  await c.down();
+  const later = await up(bob);
+  await a.hears('user_status', { userId: bob.id, status: 'online' });
+  assert.deepEqual(a.named('user_status').filter((s) => s.userId === cem.id), [], 'he is not there');
+  const again = await up(cem);
+  await a.hears('user_status', { userId: cem.id, status: 'online' });
+  again.close(), later.close();
+  await a.hears('user_status', { userId: cem.id, status: 'offline' });
+});
 
 const CUTS = [
   ['a cut of the connection', async () => wire.break()],

@@ -332,7 +332,11 @@ cli_import(const struct options *o)
     if (!cli_load(o, &c))
         return MISUSED;
     log_set(LOG_WARN, LOG_LOGFMT);      /* the report tells the rest */
-    enum exit_code code = sync_old_open(&old, tb_str_of(from), &e) == TB_OK ? run(o, c.server.data, old, &e) : fail(&e);
+    if (c.sync.node != 0)
+        tb_fail(&e, TB_EINPUT, NULL, "ids stay as they are, which are node 0's: but sync.node is %" PRId64, c.sync.node);
+    else
+        TB_TRY(sync_old_open(&old, tb_str_of(from), &e));
+    enum exit_code code = e.code == TB_OK ? run(o, c.server.data, old, &e) : fail(&e);
     sync_old_close(&old);
     tb_config_fini(&c);
     return code;

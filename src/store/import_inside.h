@@ -25,8 +25,7 @@
     X(G_USER_CREATED, "SELECT created FROM user WHERE id = ?1")                                                    \
     X(G_ROOM_CREATED, "SELECT created FROM room WHERE id = ?1")                                                    \
     X(G_MESSAGE_FACTS, "SELECT room, sender, created FROM message WHERE id = ?1")                                  \
-    X(G_SET_CREATORS, "UPDATE room SET creator = COALESCE((SELECT user FROM member WHERE room = room.id"           \
-                      " ORDER BY member.id LIMIT 1), 0)")                                                          \
+    X(G_SET_CREATORS, "UPDATE room SET creator = IFNULL((SELECT user FROM member m WHERE m.room = room.id ORDER BY id LIMIT 1), 0)") \
     X(G_NEXT_WITHOUT, "SELECT id FROM room WHERE creator = 0 AND id > ?1 ORDER BY id LIMIT 1")                     \
     X(G_FIRST_SENDER, "SELECT sender FROM message WHERE room = ?1 ORDER BY id LIMIT 1")                            \
     X(G_FIRST_USER, "SELECT id FROM user ORDER BY id LIMIT 1")                                                     \

@@ -125,6 +125,9 @@ test('a journal that no import made, a server that runs, and a wrong address are
   const none = run(['import', '--from', `mysql://chat:chat@127.0.0.1:${db.port}/chat`, '--data', tempDir()]);
   assert.match(none.stderr, /not the old backend's database/);
   assert.equal(run(['import']).code, 2);
+  const node = importTo(tempDir(), '--set', 'sync.node=7');
+  assert.equal(node.code, 2);
+  assert.match(node.stderr, /sync\.node/);
 });
 
 let first;
@@ -142,6 +145,12 @@ test('people log in with the passwords that they had', async () => {
   }
   first = await login(want.users[0]);
   refused(await request(server, 'POST', '/auth/login', { body: { email: want.users[0].email, password: 'wrong' } }), 401, 'unauthorized');
+});
+
+test('of two who have one e-mail but for its case, the first keeps it, and the other is told so once he has proved himself', async () => {
+  const parked = want.users.find((u) => u.email === 'USER7@Example.ORG');
+  refused(await request(server, 'POST', '/auth/login', { body: { email: parked.email, password: PASSWORDS[parked.password] } }), 409,
+    'email_conflict');
 });
 
 // Keys of rows that one side has and the other has not, or not so. keys, columns: separated by blanks.

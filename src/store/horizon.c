@@ -7,7 +7,7 @@
 
 enum {
     MESSAGES_A_STEP = 100,
-    ROWS_A_STEP = 2000,         /* receipts and counters too; one message of a large room may be more */
+    ROWS_A_STEP = 500,          /* receipts and counters too: a few milliseconds; one message of a large room may be more */
     NODE_SHIFT = 41,            /* of an id */
     MS_PER_DAY = 86400000,
 };

@@ -10,8 +10,9 @@
 #include <inttypes.h>
 
 enum {
-    OPS_A_STEP = 500,           /* 2 to 3 ms: less than a commit takes now and then */
-    PAUSE_MS = 20,              /* between steps: a few per cent of the writer's time, and more than a journal can take in */
+    OPS_A_STEP = 300,           /* about a millisecond, and a commit */
+    PAUSE_MS = 20,              /* between steps, at least: changes that wait come first; */
+    PAUSE_PER_STEP = 9,         /* and that many times what the step took, so that a slow disk has time for them as well */
     LOOK_MS = 60000,            /* how often a server without changes looks whether a day has gone by */
     RETRY_MS = 60000,           /* after a failure: a full disk, say */
     MS_PER_DAY = 86400000,
@@ -184,14 +185,16 @@ bool
 prune_step(struct pruner *p, struct journal *j, const struct store_settings *settings)
 {
     struct tb_err e = { 0 };
-    int64_t       now = tb_mono_ms(j->clock);
+    int64_t       began = tb_mono_ms(j->clock);
 
     if (!is_wanted(settings) || !is_due(p, j))
         return false;
-    if (now < p->not_before_ms)
+    if (began < p->not_before_ms)
         return true;
-    p->not_before_ms = now + PAUSE_MS;
-    if (run_step(p, j, settings, &e) != TB_OK) {
+    TB_TRY(run_step(p, j, settings, &e));
+    int64_t now = tb_mono_ms(j->clock), pause = (now - began) * PAUSE_PER_STEP;
+    p->not_before_ms = now + (pause > PAUSE_MS ? pause : PAUSE_MS);
+    if (e.code != TB_OK) {
         log_warn("store.prune_failed", "what=old why=\"%s\"", e.why);
         p->not_before_ms = now + RETRY_MS;
         p->has_more = true;

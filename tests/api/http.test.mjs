@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
+import WebSocket from 'ws';
 import { done, person, raw, refused, request, responses } from './lib/client.mjs';
 import { start } from './lib/server.mjs';
 
@@ -182,6 +183,15 @@ test('every answer, a failure too, may be read by a page from anywhere', async (
   }
 });
 
+function webSocketFrom(where, origin) {
+  return new Promise((done, fail) => {
+    const ws = new WebSocket(`${where.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`, { origin });
+    ws.once('open', () => { ws.terminate(); done('open'); });
+    ws.once('unexpected-response', (_, answer) => { ws.terminate(); done(answer.resume().statusCode); });
+    ws.on('error', fail);
+  });
+}
+
 test('with a list of origins only these may', async () => {
   const strict = await start({ config: { server: { cors_origins: 'https://app.example.org http://localhost:3000' } } });
   const from = async (origin) => (await request(strict, 'GET', '/', { headers: { Origin: origin } })).headers;
@@ -193,6 +203,10 @@ test('with a list of origins only these may', async () => {
   for (const origin of ['https://evil.example', 'https://app.example.org.evil.example', 'https://app.example', 'null',
     'http://localhost:30000']) {
     assert.equal((await from(origin))['access-control-allow-origin'], undefined, origin);
+  }
+  // Browsers do not keep a page from opening a WebSocket to anywhere, so that is for the server.
+  for (const [origin, answer] of [['http://localhost:3000', 'open'], ['https://evil.example', 403], [undefined, 'open']]) {
+    assert.equal(await webSocketFrom(strict, origin), answer, origin);
   }
   await strict.stop();
 });

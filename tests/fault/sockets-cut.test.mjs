@@ -14,6 +14,7 @@ const ROOM_SIZE = 20;
 const ACTIVE_MS = LONG ? 60_000 : 12_000;
 const CUT_EVERY_MS = LONG ? 15_000 : 4_000;
 const SENDS_PER_S = 50;
+const RETRY_MS = 500;               // half of a stock client's; all of them at a dead port are some work, too
 const BACK_MS = 5_000;              // the promise: all are back and recovered
 const HEAR_MS = 60_000;
 const AT_ONCE = 16;                 // requests while the cast is made
@@ -39,7 +40,7 @@ class Client {
     ws.on('close', () => {
       if (this.ws === ws) {
         this.isIn = false;
-        this.timer = setTimeout(() => this.connect(), 50 + random() * 100);
+        this.timer = setTimeout(() => this.connect(), RETRY_MS * (0.5 + random()));
       }
     });
   }

@@ -22,7 +22,7 @@ test('help names every command, for people who ask and for those who erred', () 
   const erred = run(['brew']);
   assert.notEqual(erred.code, 0);
   assert.match(erred.all, /brew/);
-  for (const command of ['serve', 'config', 'version', 'check']) {
+  for (const command of ['serve', 'config', 'version', 'check', 'sync']) {
     assert.match(asked.all, new RegExp(`\\b${command}\\b`));
   }
   assert.notEqual(run(['serve', '--brew']).code, 0);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -402,6 +402,70 @@ test('verify and parked refuse a centre that is not this journal\'s', () => {
     assert.match(r.stderr, /belongs to journal/, command);
   }
   db.query(`UPDATE site SET uuid = '${own('SELECT uuid FROM self')[0]}'`);
+});
+
+test('history that has left the journal is counted as such, and what else is missing here is still named', async () => {
+  await server.stop();
+  const data = join(tempDir(), 'pruned');
+  cpSync(server.dir, data, { recursive: true });
+  server = await start({ data: server.dir, env: { DATABASE_URL: db.url } });
+  [ann, bob].forEach((one) => { one.server = server; });
+  await level();
+  const [floor, beyond] = [M(20), M(450)];
+  const there = (what) => Number(db.query(`SELECT COUNT(*) FROM ${what}`)[0][0]);
+  const gone = there(`message WHERE id <= ${floor}`) + there(`receipt WHERE message_id <= ${floor}`);
+  const r = spawnSync('sqlite3', [join(data, 'tombolo.db'), `DELETE FROM message WHERE id <= ${floor} OR id = ${beyond};` +
+    `DELETE FROM receipt WHERE message_id <= ${floor};` +
+    `INSERT INTO history_floor SELECT node, ${floor} FROM self`], { encoding: 'utf8' });
+  assert.equal(r.status, 0, r.stderr);
+  const v = json(['verify'], { data }, 1);
+  assert.deepEqual(faults(v), [`message ${beyond} missing here`]);
+  assert.equal(v.pruned, gone);
+  assert.match(sync(['verify'], { data }).stdout, new RegExp(`and ${gone} rows of history that have left`));
+});
+
+// ---- two sites
+
+test('at each of two sites verify finds no difference, nor what is on its way from the other; conflicts are told', async () => {
+  const second = await start({ env: { DATABASE_URL: db.url } });
+  const there = { data: second.dir };
+  const applied = () => json(['status'], there).journal.applied;
+  const me = json(['status']).journal;
+  const isLevel = () => until('both level', () => {
+    const [a, b] = [json(['status']), json(['status'], there)];
+    return [a, b].every((s) => s.state === 'up' && s.lagOps === 0) &&
+      applied().some((o) => o.node === me.node && o.seq === a.journal.ownSeq) &&
+      a.journal.applied.some((o) => o.node === b.journal.node && o.seq === b.journal.ownSeq);
+  });
+  const cy = await person(second, 'cy');
+  await cy.join(room.id).catch(() => {});     // it may not have come yet
+  await isLevel();
+  await cy.join(room.id);
+  await cy.send(room.id, 'from the second site');
+  await isLevel();
+  assert.equal(json(['verify']).count, 0);
+  assert.equal(json(['verify'], there).count, 0);
+
+  assert.equal(sync(['pause'], there).code, 0);
+  await ann.send(room.id, 'on its way down');
+  await cy.send(room.id, 'on its way up');
+  await person(server, 'dee');
+  await pause(5);
+  const late = await person(second, 'dee');   // the same e-mail, later
+  await until('level', async () => done(await ann.get('/sync'), 200).lagOps === 0);
+  const v = json(['verify'], there);
+  assert.equal(v.count, 0, JSON.stringify(v));
+  assert.ok(v.underway >= 4);
+  assert.equal(sync(['resume'], there).code, 0);
+  await until('the conflict', () => json(['conflicts'], there).count > 0 && json(['conflicts']).count > 0);
+  await isLevel();
+  for (const options of [{}, there]) {
+    const { conflicts } = json(['conflicts'], options);
+    assert.deepEqual(conflicts.map((c) => [c.id, c.email]), [[late.id, late.user.email]]);
+    assert.match(conflicts[0].since, /^20\d\d-/);
+    assert.equal(json(['verify'], options).count, 0);
+  }
+  await second.stop();
 });
 
 // ---- parked and retry

@@ -230,12 +230,10 @@ random_bytes_of_random_length_do_no_harm(void **state)
 static void
 a_line_that_is_too_long_is_refused_and_one_that_just_fits_is_not(void **state)
 {
-    static char line[CONTROL_MAX_LINE + 1];
+    char line[CONTROL_MAX_LINE + 2];
     (void)state;
     for (int more = 0; more <= 1; more++) {
-        memset(line, 'x', sizeof line);
-        memcpy(line, "echo ", 5);
-        line[CONTROL_MAX_LINE - 1 + more] = '\n';
+        snprintf(line, sizeof line, "echo %0*d\n", CONTROL_MAX_LINE - 6 + more, 7);
         int fd = reach();
         IGNORE_SENT(send(fd, line, CONTROL_MAX_LINE + (size_t)more, MSG_NOSIGNAL));
         char *answer = read_to_the_end(fd);

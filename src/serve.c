@@ -201,7 +201,10 @@ sync_of(void *ctx, struct rest_sync *out)
 
     sync_status(((struct server *)ctx)->sync, &now);
     *out = (struct rest_sync){ .state = rest_sync_state(now.state), .lag_ops = now.lag_ops,
-                               .lag_seconds = now.lag_ms / 1000, .last_synced_at = now.last_synced_at };
+                               .lag_seconds = now.lag_ms / 1000, .last_synced_at = now.last_synced_at,
+                               .failures = now.n_failures, .pushed = now.n_pushed, .pulled = now.n_pulled,
+                               .parked = now.n_parked, .refused_streams = now.n_refused_streams,
+                               .centre_ahead_ms = now.centre_ahead_ms };
 }
 
 /* On the loop. What the sync thread has found out about the link saves finding it out again. */

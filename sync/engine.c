@@ -120,6 +120,7 @@ tell(struct sync_engine *s, const struct tb_err *e, int64_t rest)
     enum log_level level = strcmp(s->told, e->why) == 0 ? LOG_DEBUG : LOG_WARN;
 
     s->is_told_up = false;
+    s->with.facts->n_failures++;
     pass_on(s, e);
     if (log_wants(level))
         log_write(level, "sync.failed", "while=%s retry_in_ms=%" PRId64 " why=\"%s\"", state_names[s->state], rest, e->why);
@@ -191,7 +192,7 @@ sync_engine_new(const struct sync_engine_settings *settings)
     s->state = SYNC_RESTING;
     s->try_at_ms = engine_now_ms(s);
     s->limit = settings->batch;
-    s->pull = sync_pull_new(settings->store, settings->clock, settings->target, settings->inbox);
+    s->pull = sync_pull_new(settings);
     return s;
 }
 

@@ -24,6 +24,9 @@ struct sync_facts {                     /* written by the engine, read by any th
     _Atomic bool    is_up, is_diverged;
     _Atomic int64_t pushed_seq;         /* our newest op that is known to be at the centre */
     _Atomic int64_t behind_since_ms;    /* wall clock; about when the oldest op was made that is not there; 0: none is */
+    _Atomic uint64_t n_failures;        /* of the link, since start */
+    _Atomic uint64_t n_pushed, n_pulled;        /* ops, since start */
+    _Atomic uint64_t n_refused_streams; /* sites whose ops do not fit what we have of them, on this link */
     _Atomic int64_t centre_ahead_ms;    /* of our clock, when it was reached last */
     _Atomic uint64_t n_parked;          /* ops whose content the centre refused, since start */
     _Atomic int64_t last_synced_ms;     /* wall clock; the last batch that went through; 0: none yet */

@@ -149,7 +149,8 @@ link_open(struct mysql_link *l, const struct sync_url *url, int connect_timeout_
         abort(); /* out of memory */
     set_options(l, url, connect_timeout_ms);
     if (mysql_real_connect(l->sql, url->host, url->user, url->password, url->database, url->port, NULL,
-                           CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS) == NULL)
+                           CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS |
+                               (url->is_compressed ? CLIENT_COMPRESS : 0)) == NULL)
         return link_fail(l, "connect", e);
     if (url->ssl_mode >= SYNC_SSL_REQUIRED && mysql_get_ssl_cipher(l->sql) == NULL)
         return tb_fail(e, TB_EIO, NULL, "connect: ssl-mode asks for TLS, but the server has none");

@@ -33,6 +33,7 @@ struct sync_pull {
     const struct tb_clock *clock;
     struct sync_target    *target;
     struct tb_mailbox     *inbox;
+    struct sync_facts     *facts;
     /* the round */
     struct stream      *streams;    /* by node */
     size_t              n_streams, cap_streams;
@@ -147,6 +148,7 @@ begin_link(struct sync_pull *p, struct store_follower *f, struct tb_err *e)
     for (size_t i = 0; i < p->n_streams; i++)
         tb_free(p->streams[i].read);
     p->n_streams = 0;
+    p->facts->n_refused_streams = 0;
     p->is_new_link = false;
     return store_follow_vector(f, note_have, p, e);
 }
@@ -184,11 +186,12 @@ keep_entry(void *ctx, const struct store_entry *entry)
 }
 
 static void
-refuse_stream(struct stream *s, const char *why)
+refuse_stream(struct sync_pull *p, struct stream *s, const char *why)
 {
     if (s == NULL || s->is_refused)
         return;
     s->is_refused = true;
+    p->facts->n_refused_streams++;
     s->n_read = 0;
     log_error("sync.stream_refused", "node=%" PRIu32 " at=%" PRId64 " why=\"%s\"", s->origin.node, s->have, why);
 }
@@ -206,7 +209,7 @@ read_streams(struct sync_pull *p, size_t n_behind, struct tb_err *e)
                                      ROUND_BYTES / n_behind, keep_entry, &r, e) != TB_OK)
             return e->code;
         if (r.stream->n_read == 0 || r.stream->read[0].seq != r.stream->have + 1)
-            refuse_stream(r.stream, "the centre has lost what comes next of it");
+            refuse_stream(p, r.stream, "the centre has lost what comes next of it");
     }
     return TB_OK;
 }
@@ -282,6 +285,7 @@ added(struct store_op *op)
     p->is_adding = false;
     if (op->err.code == TB_OK) {
         take_as_applied(p, r->entries, r->n);
+        p->facts->n_pulled += r->n_new;
         p->at += r->n;
         p->news_ms = now_ms(p);
         wait_for_more(p);
@@ -289,7 +293,7 @@ added(struct store_op *op)
             p->due_ms = now_ms(p);
     } else {
         if (op->err.code == TB_ECONFLICT || op->err.code == TB_EINPUT)
-            refuse_stream(find_stream(p, r->bad_node), op->err.why);
+            refuse_stream(p, find_stream(p, r->bad_node), op->err.why);
         else                        /* a full disk, say: pulling waits until there is room */
             log_warn("sync.not_pulled", "ops=%zu why=\"%s\"", r->n, op->err.why);
         p->at = p->n;
@@ -317,11 +321,12 @@ hand_over(struct sync_pull *p)
 /* ---- from outside ---- */
 
 struct sync_pull *
-sync_pull_new(struct store *store, const struct tb_clock *clock, struct sync_target *target, struct tb_mailbox *inbox)
+sync_pull_new(const struct sync_engine_settings *with)
 {
     struct sync_pull *p = TB_NEW(struct sync_pull);
 
-    *p = (struct sync_pull){ .store = store, .clock = clock, .target = target, .inbox = inbox, .is_new_link = true,
+    *p = (struct sync_pull){ .store = with->store, .clock = with->clock, .target = with->target, .inbox = with->inbox, .facts = with->facts,
+                             .is_new_link = true,
                              .news_ms = -NEWS_MS };
     return p;
 }

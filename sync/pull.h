@@ -9,8 +9,7 @@
 
 struct sync_pull;
 
-struct sync_pull *sync_pull_new(struct store *store, const struct tb_clock *clock, struct sync_target *target,
-                                struct tb_mailbox *inbox);
+struct sync_pull *sync_pull_new(const struct sync_engine_settings *with);      /* as the engine's; copied */
 void              sync_pull_free(struct sync_pull **p);     /* not while it awaits the store */
 
 /* The link is new: what was read on the old one is forgotten, and what was refused is tried again. */

@@ -218,6 +218,7 @@ push(struct sync_engine *s)
     }
     push_stand_at(s, sent.last_seq, tb_wall_ms(s->with.clock));
     s->with.facts->last_synced_ms = s->pushed_at_ms;
+    s->with.facts->n_pushed += sent.n;
     tell_sent(s);
     leave_poison_behind(s);
     it_works(s);

@@ -238,6 +238,12 @@ sync_status(const struct sync *s, struct sync_status *out)
     out->lag_ms = out->lag_ops > 0 && age_ms > 0 ? age_ms : 0;
     out->pushed_seq = pushed_seq;
     out->is_paused = s->is_paused;
+    out->n_failures = s->facts.n_failures;
+    out->n_pushed = s->facts.n_pushed;
+    out->n_pulled = s->facts.n_pulled;
+    out->n_parked = s->facts.n_parked;
+    out->n_refused_streams = s->facts.n_refused_streams;
+    out->centre_ahead_ms = s->facts.centre_ahead_ms;
 }
 
 void

@@ -49,6 +49,9 @@ struct sync_status {
     int64_t        last_synced_at;  /* ms; 0: not since start */
     int64_t        pushed_seq;      /* newest own op that is known to be at the centre */
     bool           is_paused;       /* by sync_pause; the state is SYNC_DOWN then */
+    uint64_t       n_failures, n_pushed, n_pulled, n_parked;    /* since start */
+    uint64_t       n_refused_streams;       /* other sites whose ops do not fit what we have of them */
+    int64_t        centre_ahead_ms;         /* of our clock */
 };
 void sync_status(const struct sync *s, struct sync_status *out);
 

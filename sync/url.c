@@ -134,7 +134,7 @@ static enum tb_code
 read_options(tb_str query, struct sync_url *u, struct tb_err *e)
 {
     struct tb_scan s = tb_scan_of(query);
-    bool           has_mode = false;
+    bool           has_mode = false, has_compress = false;
 
     while (!tb_scan_at_end(&s)) {
         struct tb_scan pair = tb_scan_of(tb_scan_until(&s, '&'));
@@ -146,8 +146,13 @@ read_options(tb_str query, struct sync_url *u, struct tb_err *e)
         } else if (tb_str_eq(name, TB_LIT("ssl-ca")) && u->ssl_ca == NULL && value.n > 0) {
             if (decode(value, "ssl-ca", &u->ssl_ca, e) != TB_OK)
                 return e->code;
+        } else if (tb_str_eq(name, TB_LIT("compress")) && !has_compress) {
+            has_compress = true;
+            u->is_compressed = tb_str_eq(value, TB_LIT("yes"));
+            if (!u->is_compressed && !tb_str_eq(value, TB_LIT("no")))
+                return tb_fail(e, TB_EINPUT, NULL, "sync.url: compress must be yes or no");
         } else {
-            return tb_fail(e, TB_EINPUT, NULL, "sync.url: option '" TB_STR_FMT "': known are ssl-mode and ssl-ca, each once",
+            return tb_fail(e, TB_EINPUT, NULL, "sync.url: option '" TB_STR_FMT "': known are ssl-mode, ssl-ca and compress, each once",
                            TB_STR_ARG(name));
         }
     }

@@ -66,7 +66,32 @@ write_store(struct tb_buf *out, const struct store *store)
     one(out, "tombolo_journal_position", METRICS_GAUGE, (uint64_t)s.head_pos, "Head of the journal.");
     one(out, "tombolo_journal_ops_total", METRICS_COUNTER, s.n_ops, "Changes written since the start.");
     one(out, "tombolo_journal_commits_total", METRICS_COUNTER, s.n_commits, "Commits that they shared.");
+    one(out, "tombolo_emails_parked_total", METRICS_COUNTER, s.n_emails_parked, "Users here whose e-mail was another's.");
+    one(out, "tombolo_clock_doubts_total", METRICS_COUNTER, s.n_clock_doubts, "Times that a clock was far from another.");
     one(out, "tombolo_journal_writable", METRICS_GAUGE, s.is_writable && !s.is_full, "1: changes are taken.");
+}
+
+/* Without a centre there is nothing to say. */
+static void
+write_sync(struct tb_buf *out, const struct rest_settings *of)
+{
+    struct rest_sync s = { .state = REST_SYNC_OFF };
+
+    if (of->sync_of != NULL)
+        of->sync_of(of->sync_ctx, &s);
+    if (s.state == REST_SYNC_OFF)
+        return;
+    int64_t apart_ms = s.centre_ahead_ms < 0 ? -s.centre_ahead_ms : s.centre_ahead_ms;
+    one(out, "tombolo_sync_up", METRICS_GAUGE, s.state == REST_SYNC_UP, "1: the centre is reached.");
+    one(out, "tombolo_sync_diverged", METRICS_GAUGE, s.state == REST_SYNC_DIVERGED, "1: a person must act.");
+    one(out, "tombolo_sync_lag_ops", METRICS_GAUGE, (uint64_t)s.lag_ops, "Changes of this site that are not at the centre yet.");
+    one(out, "tombolo_sync_lag_seconds", METRICS_GAUGE, (uint64_t)s.lag_seconds, "Age of the oldest of them.");
+    one(out, "tombolo_sync_pushed_total", METRICS_COUNTER, s.pushed, "Changes that have gone to the centre.");
+    one(out, "tombolo_sync_pulled_total", METRICS_COUNTER, s.pulled, "Changes of other sites that have come.");
+    one(out, "tombolo_sync_failures_total", METRICS_COUNTER, s.failures, "Times that the link was lost or not to be had.");
+    one(out, "tombolo_sync_parked_total", METRICS_COUNTER, s.parked, "Changes whose content the centre has refused.");
+    one(out, "tombolo_sync_refused_sites", METRICS_GAUGE, s.refused_streams, "Sites whose changes do not fit what is here of them.");
+    one(out, "tombolo_sync_clock_apart_ms", METRICS_GAUGE, (uint64_t)apart_ms, "Between this clock and the centre's.");
 }
 
 void
@@ -75,6 +100,7 @@ metrics_write(struct tb_buf *out, const struct rest_settings *of)
     write_store(out, of->store);
     if (of->live != NULL)
         write_live(out, of->live);
+    write_sync(out, of);
 }
 
 /* ---- who may ---- */

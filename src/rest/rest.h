@@ -10,11 +10,14 @@ struct rest;
 
 enum rest_sync_state { REST_SYNC_OFF, REST_SYNC_UP, REST_SYNC_DOWN, REST_SYNC_DIVERGED };
 
-struct rest_sync {                  /* how the centre is reached; for GET /sync and /readyz */
+struct rest_sync {                  /* how the centre is reached; for GET /sync, /readyz and /metrics */
     enum rest_sync_state state;
     int64_t lag_ops;                /* own ops that are not there yet */
     int64_t lag_seconds;            /* age of the oldest of them; 0: none */
     int64_t last_synced_at;         /* ms; 0: never */
+    uint64_t failures, pushed, pulled, parked;      /* since start */
+    uint64_t refused_streams;
+    int64_t  centre_ahead_ms;       /* of our clock */
 };
 
 struct rest_settings {

@@ -14,6 +14,7 @@
 #include <sodium.h>
 
 enum {
+    DOUBTS_A_LINE = 1000,               /* of a site with a wrong clock every op is one */
     RECEIPT_NEWS_MS = 5 * 60 * 1000,    /* older receipts of other sites are stored, and nobody is told */
 };
 
@@ -98,7 +99,7 @@ follow_clock(struct journal *j, const struct store_entry *entry)
     bool doubtful = false;
 
     j->self.hlc = hlc_merge(j->self.hlc, entry->at, tb_wall_ms(j->clock), &doubtful);
-    if (doubtful)
+    if (doubtful && j->n_clock_doubts++ % DOUBTS_A_LINE == 0)
         log_warn("clock.remote_ahead", "node=%" PRIu32 " seq=%" PRId64 " ahead_ms=%" PRId64, entry->node, entry->seq,
                  hlc_ms(entry->at) - tb_wall_ms(j->clock));
 }
@@ -180,6 +181,7 @@ park(struct journal *j, const struct loser *loser, struct tb_err *e)
     op.email_parked.user_id = loser->user_id;
     op.email_parked.email = loser->email;
     op.email_parked.stamp = hlc_stamp(op.at, loser->stamp);
+    j->n_emails_parked++;
     log_warn("sync.email_parked", "user=%" PRId64, loser->user_id);
     return journal_append(j, &op, e);
 }

@@ -221,6 +221,8 @@ publish(struct writer *w, int64_t seq_before)
     w->facts->node = s->node;
     w->facts->n_ops += (uint64_t)(s->seq - seq_before);
     w->facts->n_commits++;
+    w->facts->n_emails_parked = w->journal.n_emails_parked;
+    w->facts->n_clock_doubts = w->journal.n_clock_doubts;
     if (s->seq == seq_before)
         return;
     pthread_mutex_lock(&w->lock);

@@ -9,7 +9,7 @@
 struct store_facts {                    /* what store_status tells: written by the writer, read by any thread */
     atomic_bool          is_writable, is_full, is_pruning;
     atomic_int_fast64_t  head_pos, own_seq, pushed_seq;
-    atomic_uint_fast64_t n_ops, n_commits;
+    atomic_uint_fast64_t n_ops, n_commits, n_emails_parked, n_clock_doubts;
     atomic_uint_fast32_t node;
 };
 

@@ -48,6 +48,8 @@ static const struct { const char *name, *text, *why; } bad[] = {
     { "a cut escape", "mysql://ann@db/chat%4", "database: byte 4" },
     { "a bad escape", "mysql://ann:a%zz@db/chat", "password: byte 1" },
     { "a NUL", "mysql://an%00n@db/chat", "user: byte 2" },
+    { "a compression that is neither yes nor no", "mysql://ann@db/chat?compress=zstd", "compress must be yes or no" },
+    { "compression twice", "mysql://ann@db/chat?compress=no&compress=yes", "option 'compress'" },
     { "an unknown mode", "mysql://ann@db/chat?ssl-mode=MAYBE", "ssl-mode must be" },
     { "an unknown option", "mysql://ann@db/chat?connection_limit=5", "option 'connection_limit'" },
     { "an option twice", "mysql://ann@db/chat?ssl-mode=REQUIRED&ssl-mode=DISABLED", "option 'ssl-mode'" },
@@ -80,6 +82,25 @@ urls_are_cut_and_decoded(void **state)
 }
 
 static void
+compression_is_asked_for_and_never_taken_for_granted(void **state)
+{
+    static const struct { const char *text; bool is_compressed; } rows[] = {
+        { "mysql://ann@db/chat", false },
+        { "mysql://ann@db/chat?compress=no", false },
+        { "mysql://ann@db/chat?compress=yes", true },
+        { "mysql://ann@db/chat?ssl-mode=REQUIRED&compress=yes", true },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sync_url u;
+        struct tb_err   e = { 0 };
+        assert_int_equal(TB_OK, sync_url_parse(tb_str_of(rows[i].text), &u, &e));
+        assert_int_equal(rows[i].is_compressed, u.is_compressed);
+        sync_url_fini(&u);
+    }
+}
+
+static void
 a_failure_names_the_part_and_never_the_password(void **state)
 {
     (void)state;
@@ -98,6 +119,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_are_cut_and_decoded),
+        cmocka_unit_test(compression_is_asked_for_and_never_taken_for_granted),
         cmocka_unit_test(a_failure_names_the_part_and_never_the_password),
     };
     return tap_run(tests);

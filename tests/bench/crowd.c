@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -187,18 +186,6 @@ await(struct bench_crowd *c, const uint64_t *counter, uint64_t wanted, unsigned 
 /* ---- beginning and end ---- */
 
 static void
-raise_descriptors(size_t n)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= n)
-        return;
-    limit.rlim_cur = n < limit.rlim_max ? n : limit.rlim_max;
-    if (limit.rlim_cur < n || setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        bench_die("%zu descriptors are more than the hard limit allows (ulimit -Hn)", n);
-}
-
-static void
 start_joining(struct bench_crowd *c, uint16_t port, size_t i)
 {
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -222,7 +209,7 @@ bench_crowd_open(uint16_t port, size_t n)
 {
     struct bench_crowd *c = TB_NEW(struct bench_crowd);
 
-    raise_descriptors(n + SPARE_DESCRIPTORS);
+    bench_raise_descriptors(n + SPARE_DESCRIPTORS);
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->members = tb_alloc_zero(n * sizeof c->members[0]);
     c->room = tb_alloc(READ_BYTES);

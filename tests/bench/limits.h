@@ -2,6 +2,10 @@
 /* The raw limits that our figures stand beside, measured in the same run on the same file system. Threads: one. */
 #include "measure.h"
 
+/* CPU time in seconds of one write of so many bytes to a TCP connection over loopback, and nothing else: to each of
+ * n_connections in turn, again when all has been read. No server gets a message to a connection for less. */
+double bench_write_cpu(size_t n_connections, size_t bytes, size_t n_writes);
+
 /* Appends of 4 KB, each followed by fdatasync, for that long: how many a second. */
 double bench_fdatasync_rate(double seconds);
 

@@ -172,6 +172,19 @@ bench_to_numbers(tb_str text, size_t least, size_t most, size_t *out, size_t max
     return n;
 }
 
+void
+bench_raise_descriptors(size_t n)
+{
+    struct rlimit limit = { .rlim_cur = 0 };
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < n)
+        bench_die("%zu descriptors are more than the hard limit allows (ulimit -Hn)", n);
+    if (limit.rlim_cur >= n)
+        return;
+    limit.rlim_cur = n;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* ---- the folder ---- */
 
 static int

@@ -57,6 +57,9 @@ size_t bench_to_number(tb_str text, size_t least, size_t most);
 /* "1,16,64": up to max of them; returns how many. */
 size_t bench_to_numbers(tb_str text, size_t least, size_t most, size_t *out, size_t max);
 
+/* Lets this process and its children have so many descriptors open, or bench_die. */
+void bench_raise_descriptors(size_t n);
+
 /* ---- a folder that goes when the program ends ---- */
 
 /* A new folder under parent, or under /var/tmp, which is on a disk also where /tmp is not. One a program. */

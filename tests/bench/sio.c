@@ -2,6 +2,7 @@
  * gets the same from the same client in the same round. Deliveries are counted against the CPU time of the server's process:
  * the client shares the machine, so rates would say more about it. Each measurement has a server process of its own. */
 #include "crowd.h"
+#include "limits.h"
 #include "server.h"
 
 #include <getopt.h>
@@ -11,6 +12,7 @@ enum {
     MAX_COUNTS = 8,
     MAX_CONTENT = 16384,
     MAX_BURST = 1024,
+    FRAME_AND_EVENT = 15,       /* bytes that our server adds to a short message: a frame's head and 42["said",""] */
     FEW_SAYINGS = 4,            /* before the clock starts: a JIT compiles, pages are touched */
 };
 
@@ -40,6 +42,7 @@ struct pair {
 
 struct table {
     struct pair cpu[MAX_COUNTS][MAX_COUNTS];    /* s for 100,000 deliveries, by crowd and burst */
+    struct bench_series bare[MAX_COUNTS];       /* s for 100,000 writes of one message, by crowd */
     struct pair memory[MAX_COUNTS];             /* KB a connection */
     struct pair joining[MAX_COUNTS];            /* us of CPU time a connection */
     struct pair p50, p99, echo_cpu;
@@ -174,9 +177,12 @@ echoes_round(const struct options *o, struct table *t)
 static void
 run_round(const struct options *o, struct table *t)
 {
-    for (size_t i = 0; i < o->n_crowds && wants(o, "deliveries"); i++)
+    for (size_t i = 0; i < o->n_crowds && wants(o, "deliveries"); i++) {
+        bench_series_add(&t->bare[i],
+                         100000 * bench_write_cpu(o->crowds[i], o->content.n + FRAME_AND_EVENT, o->deliveries));
         for (size_t k = 0; k < o->n_bursts; k++)
             deliveries_round(o, t, i, k);
+    }
     for (size_t i = 0; i < o->n_idle && wants(o, "memory"); i++)
         memory_round(o, t, i);
     if (wants(o, "echo"))
@@ -207,6 +213,7 @@ print_all(const struct options *o, const struct table *t)
         for (size_t k = 0; k < o->n_bursts; k++) {
             printf("broadcast to %zu connections, %zu at a time\n", o->crowds[i], o->bursts[k]);
             print_pair("CPU of 100,000 deliveries", &t->cpu[i][k], 3, "s");
+            bench_print("bare: CPU of 100,000 writes", &t->bare[i], 3, "s");
         }
     for (size_t i = 0; i < o->n_idle && wants(o, "memory"); i++) {
         printf("%zu idle connections\n", o->idle[i]);

@@ -100,8 +100,8 @@ static void
 bench_sio_measures_the_library_beside_npms(void **state)
 {
     static const char *const names[] = { "CPU of 100,000 deliveries: tombolo", "CPU of 100,000 deliveries: npm socket.io",
-                                         "CPU of 100,000 deliveries: npm / tombolo", "CPU of joining: tombolo",
-                                         "CPU of joining: npm / tombolo", "round trip p50: tombolo",
+                                         "CPU of 100,000 deliveries: npm / tombolo", "bare: CPU of 100,000 writes",
+                                         "CPU of joining: tombolo", "CPU of joining: npm / tombolo", "round trip p50: tombolo",
                                          "round trip p99: npm socket.io", "CPU of one: npm / tombolo", NULL };
     static const char *const argv[] = { BENCH_SIO, "--rounds", "1", "--crowds", "200", "--bursts", "1,16", "--deliveries", "5000",
                                         "--idle", "100", "--rest-ms", "20", "--ms", "50", NULL };

@@ -50,6 +50,14 @@ struct bench {
 struct sends_table {
     struct bench_series per_s, delivered_per_s, cpu_per_message, deliveries_per_cpu_s, ack_p50, ack_p99, heard_p50, heard_p99;
 };
+
+/* What is compared, of one run; the two of a round stand beside each other, so what else the machine did hit both. */
+struct rates {
+    double per_s, delivered_per_s, deliveries_per_cpu_s;
+};
+struct ratios {
+    struct bench_series per_s, delivered_per_s, deliveries_per_cpu_s;
+};
 struct idle_table {
     struct bench_series rss, per_socket;
 };
@@ -148,27 +156,31 @@ open_crowd(struct bench *b, enum who who, const struct bench_server *s, size_t n
 
 /* ---- measuring ---- */
 
-static void
+static struct rates
 measure_sends(struct bench *b, enum who who, size_t members, const struct bench_chat_load *load, struct sends_table *t)
 {
     static struct bench_chat_figures f;
     struct bench_server              s;
+    struct rates                     r;
 
     start_server(b, who, &s);
     struct bench_chat *c = open_crowd(b, who, &s, members, true);
     double             cpu = bench_server_cpu_s(&s);
     bench_chat_run(c, load, &f);
     cpu = bench_server_cpu_s(&s) - cpu;
-    bench_series_add(&t->per_s, (double)f.n_acked / f.span.wall_s);
-    bench_series_add(&t->delivered_per_s, (double)f.n_heard / f.span.wall_s);
+    r = (struct rates){ .per_s = (double)f.n_acked / f.span.wall_s, .delivered_per_s = (double)f.n_heard / f.span.wall_s,
+                        .deliveries_per_cpu_s = (double)f.delivery.n / cpu };
+    bench_series_add(&t->per_s, r.per_s);
+    bench_series_add(&t->delivered_per_s, r.delivered_per_s);
+    bench_series_add(&t->deliveries_per_cpu_s, r.deliveries_per_cpu_s);
     bench_series_add(&t->cpu_per_message, cpu * 1e6 / (double)f.ack.n);
-    bench_series_add(&t->deliveries_per_cpu_s, (double)f.delivery.n / cpu);
     bench_series_add(&t->ack_p50, bench_latency_ms(&f.ack, 0.5));
     bench_series_add(&t->ack_p99, bench_latency_ms(&f.ack, 0.99));
     bench_series_add(&t->heard_p50, bench_latency_ms(&f.delivery, 0.5));
     bench_series_add(&t->heard_p99, bench_latency_ms(&f.delivery, 0.99));
     bench_chat_close(&c);
     stop_server(&s);
+    return r;
 }
 
 static void
@@ -190,16 +202,6 @@ measure_idle(struct bench *b, enum who who, struct idle_table *t)
 /* ---- printing ---- */
 
 static void
-print_ratio(const char *name, const struct bench_series *ours, const struct bench_series *theirs)
-{
-    struct bench_series ratio = { .n = 0 };
-
-    if (bench_median(theirs) > 0)
-        bench_series_add(&ratio, bench_median(ours) / bench_median(theirs));
-    bench_print(name, &ratio, 2, "");
-}
-
-static void
 print_one(const char *who, const char *what, const struct bench_series *s, int digits, const char *unit)
 {
     char name[64];
@@ -209,7 +211,7 @@ print_one(const char *who, const char *what, const struct bench_series *s, int d
 }
 
 static void
-print_sends(const struct sends_table t[CONTESTANTS], bool is_open)
+print_sends(const struct sends_table t[CONTESTANTS], const struct ratios *ratio, bool is_open)
 {
     for (int w = 0; w < CONTESTANTS; w++) {
         if (!is_open)
@@ -224,10 +226,10 @@ print_sends(const struct sends_table t[CONTESTANTS], bool is_open)
         print_one(names[w], "delivery p99", &t[w].heard_p99, 2, "ms");
     }
     if (!is_open)
-        print_ratio("ratio: messages, tombolo / node", &t[OURS].per_s, &t[NODE].per_s);
+        bench_print("ratio: messages, tombolo / node", &ratio->per_s, 2, "");
     if (!is_open)
-        print_ratio("ratio: deliveries, tombolo / node", &t[OURS].delivered_per_s, &t[NODE].delivered_per_s);
-    print_ratio("ratio: deliveries per CPU second", &t[OURS].deliveries_per_cpu_s, &t[NODE].deliveries_per_cpu_s);
+        bench_print("ratio: deliveries, tombolo / node", &ratio->delivered_per_s, 2, "");
+    bench_print("ratio: deliveries per CPU second", &ratio->deliveries_per_cpu_s, 2, "");
 }
 
 /* ---- runs ---- */
@@ -236,12 +238,20 @@ static void
 bench_sends(struct bench *b, size_t members, const struct bench_chat_load *load)
 {
     static struct sends_table t[CONTESTANTS];
+    static struct ratios      ratio;
 
     memset(t, 0, sizeof t);
-    for (size_t round = 0; round < b->o->rounds; round++)
-        for (int w = 0; w < (b->o->only_ours ? NODE : CONTESTANTS); w++)
-            measure_sends(b, (enum who)w, members, load, &t[w]);
-    print_sends(t, load->per_s > 0);
+    memset(&ratio, 0, sizeof ratio);
+    for (size_t round = 0; round < b->o->rounds; round++) {
+        struct rates ours = measure_sends(b, OURS, members, load, &t[OURS]);
+        if (b->o->only_ours)
+            continue;
+        struct rates theirs = measure_sends(b, NODE, members, load, &t[NODE]);
+        bench_series_add(&ratio.per_s, ours.per_s / theirs.per_s);
+        bench_series_add(&ratio.delivered_per_s, ours.delivered_per_s / theirs.delivered_per_s);
+        bench_series_add(&ratio.deliveries_per_cpu_s, ours.deliveries_per_cpu_s / theirs.deliveries_per_cpu_s);
+    }
+    print_sends(t, &ratio, load->per_s > 0);
 }
 
 static void

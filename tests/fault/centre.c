@@ -106,6 +106,7 @@ install(struct centre *c)
     if (geteuid() == 0)
         add(&a, "--user=root");
     add_made(&a, "--datadir=", c->dir, "");
+    add_made(&a, "--tmpdir=", c->dir, "");      /* a server that starts removes what it takes for its own in there */
     add(&a, "--auth-root-authentication-method=normal");
     add(&a, "--skip-test-db");
     add(&a, "--skip-name-resolve");
@@ -142,6 +143,7 @@ centre_resume(struct centre *c)
     if (geteuid() == 0)
         add(&a, "--user=root");
     add_made(&a, "--datadir=", c->dir, "");
+    add_made(&a, "--tmpdir=", c->dir, "");
     add_made(&a, "--socket=", c->dir, "/sock");
     add_made(&a, "--pid-file=", c->dir, "/pid");
     add_made(&a, "--port=", port, "");

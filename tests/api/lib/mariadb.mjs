@@ -1,5 +1,5 @@
 // A MariaDB of the test's own: in a folder of its own, on a free loopback port, without a service. It can be killed and
-// started again.
+// started again. Temporary files are in that folder, too: a server that starts removes those of another one.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,8 @@ export class MariaDb {
     db.dir = tempDir();
     db.port = await freePort();
     db.url = `mysql://chat:chat@127.0.0.1:${db.port}/chat`;
-    const r = spawnSync('mariadb-install-db', [`--datadir=${db.dir}/data`, `--user=${userInfo().username}`, '--no-defaults',
+    const r = spawnSync('mariadb-install-db', [`--datadir=${db.dir}/data`,
+      `--tmpdir=${db.dir}`, `--user=${userInfo().username}`, '--no-defaults',
       '--auth-root-authentication-method=normal', '--skip-test-db'], { encoding: 'utf8' });
     if (r.error !== undefined || r.status !== 0) {
       throw new Error(`mariadb-install-db: ${r.error?.message ?? r.stdout + r.stderr}`);
@@ -33,7 +34,8 @@ export class MariaDb {
 
   async start() {
     const log = openSync(join(this.dir, 'log'), 'a');
-    this.child = spawn('mariadbd', ['--no-defaults', `--datadir=${this.dir}/data`, `--socket=${this.dir}/sock`,
+    this.child = spawn('mariadbd', ['--no-defaults', `--datadir=${this.dir}/data`,
+      `--tmpdir=${this.dir}`, `--socket=${this.dir}/sock`,
       `--port=${this.port}`, '--bind-address=127.0.0.1', '--skip-name-resolve', `--user=${userInfo().username}`,
       `--init-file=${this.dir}/init.sql`, `--pid-file=${this.dir}/pid`, '--innodb-buffer-pool-size=32M'],
     { stdio: ['ignore', log, log] });

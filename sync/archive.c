@@ -67,6 +67,7 @@ reach(struct archive *a, struct tb_err *e)
         return TB_OK;
     if (link_open(&a->link, &a->url, a->with.timeout_ms, a->with.timeout_ms, e) != TB_OK)
         return e->code;
+    assert(a->link.sql != NULL);
     set_fd(a, (int)a->link.sql->net.fd);
     if (link_settle(&a->link, e) != TB_OK)
         return e->code;

@@ -132,9 +132,10 @@ read_row(struct journal *j, int64_t from_id, int64_t to_id, struct row *out, boo
     *found = db_next(&j->db, st, e);
     if (!*found)
         return e->code;
-    *out = (struct row){ .m = { .id = db_col_int(st, 0), .room_id = db_col_int(st, 1), .sender_id = db_col_int(st, 2),
-                                .hlc = db_col_int(st, 3), .pos = db_col_int(st, 4) },
-                         .seq = db_col_int(st, 5), .node = db_col_int(st, 6) };
+    out->m = (struct horizon_message){ .id = db_col_int(st, 0), .room_id = db_col_int(st, 1), .sender_id = db_col_int(st, 2),
+                                       .hlc = db_col_int(st, 3), .pos = db_col_int(st, 4) };
+    out->seq = db_col_int(st, 5);
+    out->node = db_col_int(st, 6);
     db_done(st);
     return TB_OK;
 }

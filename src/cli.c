@@ -261,7 +261,8 @@ static const struct command commands[] = {
       .help = "see whether the journal is whole, also beside a running server" },
     { .name = "import", .takes = "fncdsjH", .run = cli_import,
       .help = "make a journal of the old backend's database; into a data folder without one" },
-    { .name = "sync", .commands = cli_sync_commands, .help = "see how far the centre has come, and act on it; tombolo sync lists its commands" },
+    { .name = "sync", .commands = cli_sync_commands,
+      .help = "see how far the centre has come, and act on it; tombolo sync lists its commands" },
     { .name = NULL },
 };
 

@@ -11,8 +11,8 @@ enum tb_code cli_open_centre(const struct tb_config *c, int io_timeout_ms, struc
     TB_MUST_CHECK;
 enum tb_code cli_open_usual_centre(const struct tb_config *c, struct sync_centre **out, struct tb_err *e) TB_MUST_CHECK;
 
-/* Both. TB_ECONFLICT: this journal is not enrolled there, or the centre has its node number from another one. Failing, what is open is still the caller's to
- * close. */
+/* Both. TB_ECONFLICT: this journal is not enrolled there, or the centre has its node number from another one. Failing, what is
+ * open is still the caller's to close. */
 enum tb_code cli_open_both(const struct tb_config *c, int io_timeout_ms, struct store_inspector **journal,
                            struct sync_centre **centre, struct tb_err *e) TB_MUST_CHECK;
 

@@ -232,7 +232,8 @@ write_centre_text(const struct status *s, struct tb_buf *out)
     if (!is_enrolled(s))
         tb_buf_add(out, TB_LIT("               this journal has not enrolled there\n"));
     else
-        tb_buf_printf(out, "parked         %" PRId64 "%s\n", s->centre.n_parked, s->centre.n_parked > 0 ? "; see tombolo sync parked" : "");
+        tb_buf_printf(out, "parked         %" PRId64 "%s\n", s->centre.n_parked,
+                      s->centre.n_parked > 0 ? "; see tombolo sync parked" : "");
 }
 
 static enum tb_code

@@ -3,7 +3,11 @@
  * of which 0x0008 says that more results follow; so the first OK without it after a batch is COMMIT's. */
 #include "proxy.h"
 
+#include "base/clock.h"
+
 #include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_MS = 5, HEADER = 4, MORE_RESULTS = 0x0008 };
+enum {
+    POLL_MS = 5, HEADER = 4, MORE_RESULTS = 0x0008,
+    CHUNK = 1 << 16,
+    HELD_MAX = 32 << 20,            /* bytes under way in one direction when there is no limit to their speed, */
+    HELD_MAX_SLOW = CHUNK,          /* and when there is: then the sender is to feel it */
+};
 
 static int
 listen_on_loopback(unsigned *port)
@@ -40,24 +49,82 @@ dial(unsigned port)
     return -1;
 }
 
-static bool
-is_readable(int fd)
+/* ---- bytes under way ---- */
+
+struct chunk {
+    struct chunk *next;
+    int64_t       due_us;
+    size_t        n, sent;
+    unsigned char bytes[];
+};
+
+struct way {                    /* one direction of a connection */
+    int            from, to;
+    struct chunk  *first, *last;
+    size_t         n_held;
+    int64_t        free_us;     /* when the last byte has left a link of limited speed */
+    bool           is_stuck;    /* the receiver takes no more */
+};
+
+static int64_t
+now_us(void)
 {
-    struct pollfd p = { .fd = fd, .events = POLLIN };
-    return poll(&p, 1, 0) > 0;
+    return tb_mono_us(&tb_clock_system);
 }
 
-static bool
-send_all(int fd, const unsigned char *p, size_t n)
+static void
+put(struct way *w, const struct proxy *p, const unsigned char *bytes, size_t n)
 {
-    while (n > 0) {
-        ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);
-        if (sent <= 0)
-            return false;
-        p += sent, n -= (size_t)sent;
+    struct chunk *c = tb_alloc(sizeof *c + n);
+    int64_t       now = now_us(), begins = now > w->free_us ? now : w->free_us;
+
+    w->free_us = begins + (p->bytes_per_s != 0 ? (int64_t)n * 1000000 / p->bytes_per_s : 0);
+    *c = (struct chunk){ .due_us = w->free_us + (int64_t)p->delay_ms * 1000, .n = n };
+    memcpy(c->bytes, bytes, n);
+    if (w->first == NULL)
+        w->first = c;
+    else
+        w->last->next = c;
+    w->last = c;
+    w->n_held += n;
+}
+
+static void
+drop_first(struct way *w)
+{
+    struct chunk *c = w->first;
+
+    w->first = c->next;
+    w->n_held -= c->n;
+    tb_free(c);
+}
+
+/* false: the receiver has gone. */
+static bool
+deliver(struct way *w)
+{
+    w->is_stuck = false;
+    while (w->first != NULL && w->first->due_us <= now_us()) {
+        struct chunk *c = w->first;
+        ssize_t       sent = send(w->to, c->bytes + c->sent, c->n - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0) {
+            w->is_stuck = errno == EAGAIN;
+            return w->is_stuck;
+        }
+        c->sent += (size_t)sent;
+        if (c->sent == c->n)
+            drop_first(w);
     }
     return true;
 }
+
+static bool
+has_room(const struct way *w, const struct proxy *p)
+{
+    return w->n_held < (p->bytes_per_s != 0 ? (size_t)HELD_MAX_SLOW : (size_t)HELD_MAX);
+}
+
+/* ---- what it understands of them ---- */
 
 /* One packet's payload is read whole; only sizes that a test makes occur. */
 struct watcher {                /* over the server's answers to one batch */
@@ -112,52 +179,99 @@ is_batch(const unsigned char *p, size_t n)
     return n >= HEADER + sizeof begin && p[3] == 0 && p[4] == 3 && memcmp(p + 5, begin, sizeof begin - 1) == 0;
 }
 
+/* ---- a connection ---- */
+
 struct link {
     struct proxy  *proxy;
-    int            client, server;
+    struct way     up, down;
     struct watcher watcher;
     bool           is_swallowing;
+    bool           is_last;     /* it ends when what is on its way up has arrived */
 };
 
-static bool
-carry_up(struct link *l)
+static void
+strike(struct link *l)
 {
-    static unsigned char bytes[1 << 16];
-    ssize_t              n = recv(l->client, bytes, sizeof bytes, 0);
-    enum proxy_fault     fault = l->proxy->fault;
+    l->proxy->fault = PROXY_PASS;
+    l->proxy->n_faults++;
+}
 
-    if (n <= 0)
-        return false;
-    if (is_batch(bytes, (size_t)n)) {
+static void
+take_up(struct link *l, const unsigned char *bytes, size_t n)
+{
+    enum proxy_fault fault = l->proxy->fault;
+
+    if (is_batch(bytes, n)) {
         if (fault == PROXY_HALVE) {
-            send_all(l->server, bytes, (size_t)n / 2);
-            l->proxy->fault = PROXY_PASS;
-            l->proxy->n_faults++;
-            return false;
+            n /= 2;
+            l->is_last = true;
+            strike(l);
         }
         l->is_swallowing = fault == PROXY_SWALLOW_OK;
         l->watcher = (struct watcher){ 0 };
     }
-    return send_all(l->server, bytes, (size_t)n);
+    put(&l->up, l->proxy, bytes, n);
+}
+
+/* false: the connection ends here. */
+static bool
+take_down(struct link *l, const unsigned char *bytes, size_t n)
+{
+    if (l->proxy->fault == PROXY_SWALLOW_ALL)
+        return true;
+    if (!l->is_swallowing) {
+        put(&l->down, l->proxy, bytes, n);
+        return true;
+    }
+    if (!sees_last_answer(&l->watcher, bytes, n))
+        return true;
+    strike(l);
+    return false;
+}
+
+static void
+await_bytes(struct link *l, bool is_held)
+{
+    struct pollfd p[2] = { { .fd = l->up.from }, { .fd = l->down.from } };
+    struct way   *ways[2] = { &l->up, &l->down };
+    int64_t       wait_us = POLL_MS * 1000;
+
+    for (int i = 0; i < 2 && !is_held; i++) {
+        struct way *w = ways[i];
+        if (has_room(w, l->proxy) && !l->is_last)
+            p[i].events |= POLLIN;
+        if (w->is_stuck)
+            p[1 - i].events |= POLLOUT;
+        else if (w->first != NULL && w->first->due_us - now_us() < wait_us)
+            wait_us = w->first->due_us - now_us();
+    }
+    struct timespec wait = { .tv_nsec = wait_us > 0 ? wait_us * 1000 : 0 };
+    ppoll(p, 2, &wait, NULL);
 }
 
 static bool
-carry_down(struct link *l)
+is_readable(int fd)
 {
-    static unsigned char bytes[1 << 16];
-    ssize_t              n = recv(l->server, bytes, sizeof bytes, 0);
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    return poll(&p, 1, 0) > 0;
+}
 
-    if (n <= 0)
-        return false;
-    if (l->proxy->fault == PROXY_SWALLOW_ALL)
-        return true;
-    if (!l->is_swallowing)
-        return send_all(l->client, bytes, (size_t)n);
-    if (!sees_last_answer(&l->watcher, bytes, (size_t)n))
-        return true;
-    l->proxy->fault = PROXY_PASS;
-    l->proxy->n_faults++;
-    return false;
+/* One look at one direction. false: the connection ends here. */
+static bool
+move(struct link *l, struct way *w)
+{
+    unsigned char bytes[CHUNK];
+
+    if (!l->is_last && has_room(w, l->proxy) && is_readable(w->from)) {
+        ssize_t n = recv(w->from, bytes, sizeof bytes, 0);
+        if (n <= 0)
+            return false;
+        if (w == &l->up)
+            take_up(l, bytes, (size_t)n);
+        else if (!take_down(l, bytes, (size_t)n))
+            return false;
+    }
+    return deliver(w) && !(l->is_last && l->up.first == NULL);
 }
 
 static void
@@ -166,13 +280,30 @@ carry(struct link *l)
     bool goes_on = true;
 
     while (goes_on && !l->proxy->is_ending && l->proxy->fault != PROXY_REFUSE) {
-        struct pollfd p[2] = { { .fd = l->client, .events = POLLIN }, { .fd = l->server, .events = POLLIN } };
-        poll(p, 2, POLL_MS);
-        if (is_readable(l->client))
-            goes_on = carry_up(l);
-        if (goes_on && is_readable(l->server))
-            goes_on = carry_down(l);
+        bool is_held = l->proxy->fault == PROXY_HOLD;
+        await_bytes(l, is_held);
+        if (l->proxy->fault == PROXY_CUT) {
+            strike(l);
+            return;
+        }
+        if (!is_held)
+            goes_on = move(l, &l->up) && move(l, &l->down);
     }
+}
+
+static void
+serve(struct proxy *p, int client, int server)
+{
+    struct link l = { .proxy = p, .up = { .from = client, .to = server }, .down = { .from = server, .to = client } };
+    int         on = 1;
+
+    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    carry(&l);
+    while (l.up.first != NULL)
+        drop_first(&l.up);
+    while (l.down.first != NULL)
+        drop_first(&l.down);
 }
 
 static void *
@@ -184,14 +315,12 @@ run(void *ctx)
         struct pollfd waiting = { .fd = p->listener, .events = POLLIN };
         if (poll(&waiting, 1, POLL_MS) <= 0)
             continue;
-        struct link l = { .proxy = p, .client = accept(p->listener, NULL, NULL), .server = -1 };
-        if (p->fault != PROXY_REFUSE)
-            l.server = dial(p->centre_port);
-        if (l.server >= 0) {
-            carry(&l);
-            close(l.server);
+        int client = accept(p->listener, NULL, NULL), server = p->fault == PROXY_REFUSE ? -1 : dial(p->centre_port);
+        if (server >= 0) {
+            serve(p, client, server);
+            close(server);
         }
-        close(l.client);
+        close(client);
     }
     return NULL;
 }

@@ -1,6 +1,8 @@
-/* Failures: the table of codes, and how `why` is put together. `why` goes into one quoted logfmt value, so quotes and
- * control characters, which peers may have put into it, are replaced here, once. */
+/* Failures: the table of codes, and how `why` is put together. `why` goes into one quoted logfmt value, and into a column
+ * of the centre, so what peers may have put into it is made harmless here, once: quotes, control characters, and what is no
+ * UTF-8, also for having been cut in the middle of a character. */
 #include "tombolo/err.h"
+#include "tombolo/str.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -15,15 +17,35 @@ static const struct {
 #undef X
 };
 
+enum { UTF8_MAX = 4 };
+
+static void
+make_text(char *s)
+{
+    size_t n = strlen(s);
+
+    for (size_t cut = 0; cut < UTF8_MAX && cut <= n; cut++)
+        if (tb_str_is_utf8((tb_str){ .p = s, .n = n - cut })) {
+            s[n - cut] = '\0';
+            return;
+        }
+    for (; *s != '\0'; s++)
+        if ((unsigned char)*s >= 0x80)
+            *s = '?';
+}
+
 static void
 make_loggable(char *s)
 {
+    char *all = s;
+
     for (; *s != '\0'; s++) {
         if (*s == '"')
             *s = '\'';
         else if ((unsigned char)*s < 0x20 || *s == 0x7f)
             *s = ' ';
     }
+    make_text(all);
 }
 
 enum tb_code

@@ -14,7 +14,6 @@
 #include <sodium.h>
 
 enum {
-    DOUBTS_A_LINE = 1000,               /* of a site with a wrong clock every op is one */
     RECEIPT_NEWS_MS = 5 * 60 * 1000,    /* older receipts of other sites are stored, and nobody is told */
 };
 
@@ -27,6 +26,7 @@ struct origin {                 /* how far one has been applied */
     int64_t      seq;
     struct chain chain, start;
     bool         has_moved;
+    bool         is_doubted;    /* its clock, in this change */
 };
 
 static enum tb_code
@@ -92,14 +92,16 @@ read_op(const struct store_entry *entry, int kind, struct tb_arena *mem, struct 
     return TB_OK;
 }
 
-/* A clock that is far ahead does not pull ours along. */
+/* A clock that is far ahead does not pull ours along. It is told once a change: a month of its ops would fill the log. */
 static void
-follow_clock(struct journal *j, const struct store_entry *entry)
+follow_clock(struct journal *j, struct origin *o, const struct store_entry *entry)
 {
-    bool doubtful = false;
+    bool doubtful = false, was_doubted = o->is_doubted;
 
     j->self.hlc = hlc_merge(j->self.hlc, entry->at, tb_wall_ms(j->clock), &doubtful);
-    if (doubtful && j->n_clock_doubts++ % DOUBTS_A_LINE == 0)
+    j->n_clock_doubts += doubtful;
+    o->is_doubted = was_doubted || doubtful;
+    if (doubtful && !was_doubted)
         log_warn("clock.remote_ahead", "node=%" PRIu32 " seq=%" PRId64 " ahead_ms=%" PRId64, entry->node, entry->seq,
                  hlc_ms(entry->at) - tb_wall_ms(j->clock));
 }
@@ -209,14 +211,25 @@ judge_email(struct journal *j, tb_str email, struct tb_err *e)
     return e->code;
 }
 
+/* What he claims now may have come before this op and be newer: an account made known by its change of e-mail counts only when
+ * its registration is here, too. */
 static enum tb_code
 judge_emails(struct journal *j, const struct op *op, struct tb_err *e)
 {
-    if (op->kind == OP_USER_REGISTERED)
-        return judge_email(j, op->user_registered.email, e);
-    if (op->kind == OP_PROFILE_CHANGED && op->profile_changed.email.p != NULL)
-        return judge_email(j, op->profile_changed.email, e);
-    return TB_OK;
+    struct tb_arena mem = { 0 };
+    tb_str          email = TB_STR_NULL;
+
+    if (op->kind != OP_USER_REGISTERED && (op->kind != OP_PROFILE_CHANGED || op->profile_changed.email.p == NULL))
+        return TB_OK;
+    sqlite3_stmt *st = db_query(&j->db, Q_SENDER, ARGS(I(op_user(op))), e);
+    if (db_next(&j->db, st, e)) {
+        email = tb_arena_str(&mem, db_col_text(st, 1));
+        db_done(st);
+    }
+    if (e->code == TB_OK && email.p != NULL)
+        TB_TRY(judge_email(j, email, e));
+    tb_arena_fini(&mem);
+    return e->code;
 }
 
 /* ---- ops of other sites ---- */
@@ -228,7 +241,7 @@ add_one(struct journal *j, struct origin *o, const struct store_entry *entry, st
     struct op       op;
     bool            is_silent;
 
-    follow_clock(j, entry);
+    follow_clock(j, o, entry);
     if (check_link(entry, o->seq, &o->chain, e) == TB_OK && read_op(entry, entry->kind, &mem, &op, e) == TB_OK &&
         judge_silent(j, &op, &is_silent, e) == TB_OK && take(j, entry, &op, is_silent, e) == TB_OK)
         TB_TRY(judge_emails(j, &op, e));

@@ -357,6 +357,30 @@ an_earlier_claim_that_comes_late_still_wins(void **state)
     }
 }
 
+/* His change of e-mail comes by one site, before his registration by another; with skewed clocks, say. */
+static void
+a_claim_of_somebody_who_is_made_known_later_wins_when_he_is(void **state)
+{
+    int64_t owner;
+    (void)state;
+    int64_t first = fixture_user(&site[0], "ann");
+    carry(&site[0], &site[1], SIZE_MAX);
+    struct store_change_user c = { .user_id = first, .email = TB_LIT("new@x.test") };
+    assert_int_equal(TB_OK, fixture_call(&site[1], change_user, &c));
+    store_op_fini(&c.op);
+    site[2].wall_ms += 20;
+    fixture_user(&site[2], "new");
+    carry(&site[1], &site[2], SIZE_MAX);
+    expect_rows(&site[2], "0\n", "SELECT email_parked FROM user WHERE id >> 41 = 3");
+    carry(&site[0], &site[2], SIZE_MAX);
+    expect_rows(&site[2], "1\n", "SELECT email_parked FROM user WHERE id >> 41 = 3");
+    carry_all();
+    for (int i = 0; i < SITES; i++) {
+        assert_false(is_parked(&site[i], "new@x.test", &owner));
+        assert_int_equal(first, owner);
+    }
+}
+
 /* ---- membership, and who hears of it ---- */
 
 static size_t n_told[32];
@@ -619,6 +643,7 @@ main(void)
         cmocka_unit_test_setup_teardown(what_was_parked_keeps_its_place_and_has_no_effect, begin, finish),
         cmocka_unit_test_setup_teardown(of_two_who_registered_one_email_the_first_keeps_it_everywhere, begin, finish),
         cmocka_unit_test_setup_teardown(an_earlier_claim_that_comes_late_still_wins, begin, finish),
+        cmocka_unit_test_setup_teardown(a_claim_of_somebody_who_is_made_known_later_wins_when_he_is, begin, finish),
         cmocka_unit_test_setup_teardown(of_two_who_moved_one_member_the_later_act_stands_and_sockets_hear_of_nothing_else, begin,
                                         finish),
         cmocka_unit_test_setup_teardown(messages_are_told_with_names_and_old_receipts_are_not_told, begin, finish),

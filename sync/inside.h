@@ -41,7 +41,7 @@ struct sync_engine {
     int64_t                     pushed_seq;     /* where the centre stands, by its own words */
     /* push.c */
     struct gathered          next;
-    size_t                   limit;             /* ops in a batch: less than asked for while a poison op is looked for */
+    size_t                   limit;             /* ops in a batch: less than asked for after a failure */
     int64_t                  poison_upto;       /* it is one of those up to here */
     struct parking           parking;
     struct store_mark_pushed mark;              /* one at a time is under way */

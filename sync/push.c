@@ -1,12 +1,16 @@
 /* The way up: a batch is gathered from the journal, sent as one transaction, and while the centre works on it the next one is
  * made ready. Where the centre refuses the content of an op, batches are halved until it stands alone; then it is parked:
- * it keeps its place in op_log, without its effect, and the rest goes on. */
+ * it keeps its place in op_log, without its effect, and the rest goes on. A batch that failed for any other reason may have
+ * been too much for the link to carry before a time-out, so the next one is half of it, down to SMALL_BATCH. What goes through
+ * makes the next one a little larger again, up to what was asked for. */
 #include "inside.h"
 
 #include "base/log.h"
 #include "store/hlc.h"
 
 #include <inttypes.h>
+
+enum { SMALL_BATCH = 16 };      /* ops that any link carries in time, or none */
 
 /* ---- what the journal remembers of it ---- */
 
@@ -166,17 +170,37 @@ leave_poison_behind(struct sync_engine *s)
         s->with.facts->n_parked++;
         s->parking.seq = 0;
     }
-    if (s->pushed_seq >= s->poison_upto)
+}
+
+/* Not at once all that was asked for: where one op is poison the next one often is, too, and a slow link is still slow. */
+static void
+dare_more(struct sync_engine *s, const struct gathered *sent)
+{
+    bool was_whole = sent->n >= s->limit || sent->is_full;
+
+    if (s->pushed_seq < s->poison_upto || !was_whole)
+        return;
+    s->limit += s->limit / 8 + 1;
+    if (s->limit > s->with.batch)
         s->limit = s->with.batch;
+}
+
+static void
+dare_less(struct sync_engine *s, size_t n_sent)
+{
+    if (n_sent > SMALL_BATCH && s->limit > n_sent / 2)
+        s->limit = n_sent / 2;
 }
 
 static void
 fail(struct sync_engine *s, const struct gathered *sent, const struct tb_err *e)
 {
-    if (e->code == TB_EINPUT)
+    if (e->code == TB_EINPUT) {
         look_for_poison(s, sent, e);
-    else
+    } else {
+        dare_less(s, sent->n);
         engine_rest(s, e);
+    }
 }
 
 /* ---- pushing ---- */
@@ -221,6 +245,7 @@ push(struct sync_engine *s)
     s->with.facts->n_pushed += sent.n;
     tell_sent(s);
     leave_poison_behind(s);
+    dare_more(s, &sent);
     it_works(s);
     log_debug("sync.pushed", "ops=%zu up_to=%" PRId64, sent.n, sent.last_seq);
     if (read != TB_OK)

@@ -126,6 +126,21 @@ a_link_that_is_silent_is_given_up(void **state)
     sync_close(&s);
 }
 
+/* Twice as long as an answer is waited for. */
+static void
+a_link_that_is_too_slow_for_a_whole_batch_gets_smaller_ones(void **state)
+{
+    (void)state;
+    proxy.fault = PROXY_REFUSE;
+    struct sync *s = work_sync_patient(&f, proxy.url, 1000);
+    work_do(&w, 250);
+    proxy.bytes_per_s = 40000;
+    proxy.fault = PROXY_PASS;
+    work_wait(s, SYNC_UP);
+    work_compare(&f, &centre);
+    sync_close(&s);
+}
+
 static void
 a_killed_server_comes_back_to_everything_once(void **state)
 {
@@ -175,6 +190,7 @@ main(void)
         cmocka_unit_test_setup_teardown(
             without_a_link_work_goes_on_and_the_drain_begins_within_five_seconds_of_its_return, begin, finish),
         cmocka_unit_test_setup_teardown(a_link_that_is_silent_is_given_up, begin, finish),
+        cmocka_unit_test_setup_teardown(a_link_that_is_too_slow_for_a_whole_batch_gets_smaller_ones, begin, finish),
         cmocka_unit_test_setup_teardown(a_killed_server_comes_back_to_everything_once, begin, finish),
         cmocka_unit_test_setup_teardown(a_frozen_server_does_not_hold_up_the_stop, begin, finish),
     };

@@ -169,8 +169,8 @@ set_session(struct mysql_link *l, struct tb_err *e)
                   "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';"
                   "SET SESSION time_zone='+00:00';"
                   "SET NAMES utf8mb4 COLLATE utf8mb4_bin;"
-                  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-                  "SET SESSION autocommit=1,sql_select_limit=18446744073709551615,"
+                  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;"
+                  "SET SESSION autocommit=1,sql_select_limit=18446744073709551615,sql_big_selects=1,sql_safe_updates=0,"
                   "innodb_lock_wait_timeout=%u,lock_wait_timeout=%u,wait_timeout=%u",
                   lock_s, lock_s, (unsigned)IDLE_SESSION_S);
     enum tb_code code = link_run(l, "session", tb_buf_str(&sql), e);

@@ -122,6 +122,7 @@ try_login(struct centre *c, const char *database)
 
     mysql_options(m, MYSQL_OPT_PROTOCOL, &tcp);
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options(m, MYSQL_INIT_COMMAND, "SET SESSION tx_read_only=0,sql_big_selects=1,sql_mode='STRICT_TRANS_TABLES'");
     if (mysql_real_connect(m, "127.0.0.1", "root", "", database, c->port, NULL, 0) != NULL)
         return m;
     mysql_close(m);
@@ -265,6 +266,23 @@ centre_dump(struct centre *c, const char *sql)
     mysql_free_result(rows);
     mysql_close(m);
     return tb_buf_take(&out, &n);
+}
+
+void
+centre_await_lock(struct centre *c)
+{
+    struct timespec step = { .tv_nsec = 2000000 };
+
+    for (int i = 0;; i++) {
+        char *rows = centre_dump(c, "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'");
+        bool  is_waiting = rows[0] != '\0';
+        tb_free(rows);
+        if (is_waiting)
+            return;
+        if (i == 5000)
+            fail_msg("nobody waits for a lock");
+        nanosleep(&step, NULL);
+    }
 }
 
 /* The session is the library's own handle: nothing else is known of it here. */

@@ -23,6 +23,8 @@ void centre_stop(struct centre *c);                                 /* ends it a
 void  centre_sql(struct centre *c, const char *sql);                /* as root, one statement */
 char *centre_dump(struct centre *c, const char *sql);               /* rows as lines, columns parted by blanks; tb_free it */
 
+void  centre_await_lock(struct centre *c);                          /* until a transaction waits for another's lock */
+
 void  centre_exec(const char *const *arguments);                    /* runs a program to its end, which must be a good one */
 
 /* Another client of the same database, as root. */

@@ -16,6 +16,15 @@ static const char *const hostile_options[] = {
     "--innodb-lock-wait-timeout=1000", "--wait-timeout=1",   NULL,
 };
 
+/* Others, which would be in the way of those. */
+static const char *const other_options[][8] = {
+    { "--sql-mode=ORACLE,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE", "--transaction-read-only=1",
+      "--max-join-size=1", "--init-connect=SET SESSION sql_safe_updates=1,sql_select_limit=1", NULL },
+    { "--sql-mode=ANSI,NO_UNSIGNED_SUBTRACTION,TIME_ROUND_FRACTIONAL,EMPTY_STRING_IS_NULL,SIMULTANEOUS_ASSIGNMENT",
+      "--character-set-server=utf16", "--collation-server=utf16_general_ci", "--tmp-table-size=1024", "--max-heap-table-size=16384",
+      "--default-storage-engine=MyISAM", NULL },
+};
+
 static int
 start_centre(void **state)
 {
@@ -61,6 +70,42 @@ defaults_of_the_server_change_nothing(void **state)
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
     sync_close(&s);
+}
+
+/* Also what another site reads, and what is asked of the server before the first batch. */
+static void
+other_defaults_change_nothing_either(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof other_options / sizeof *other_options; i++) {
+        struct centre       other;
+        struct fixture      g;
+        struct store_status here, there = { 0 };
+        struct timespec     step = { .tv_nsec = 2000000 };
+        centre_start(&other, other_options[i]);
+        fixture_open(&g);
+        struct sync *s = work_sync(&f, other.url);
+        work_do(&w, 150);
+        work_wait(s, SYNC_UP);
+        work_compare(&f, &other);
+        struct sync *second = work_sync(&g, other.url);
+        store_status(f.store, &here);
+        for (int n = 0; there.head_pos < here.own_seq; n++) {
+            assert_true(n < 7500);
+            nanosleep(&step, NULL);
+            store_status(g.store, &there);
+        }
+        fixture_user(&g, "Second");
+        work_wait(second, SYNC_UP);
+        sync_close(&second);
+        work_compare(&g, &other);
+        sync_close(&s);
+        fixture_close(&g);
+        centre_stop(&other);
+        fixture_close(&f);
+        fixture_open(&f);
+        work_begin(&w, &f, 4321);
+    }
 }
 
 static void
@@ -137,6 +182,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(defaults_of_the_server_change_nothing, begin, finish),
+        cmocka_unit_test_setup_teardown(other_defaults_change_nothing_either, begin, finish),
         cmocka_unit_test_setup_teardown(an_idle_session_outlives_the_server_s_patience, begin, finish),
         cmocka_unit_test_setup_teardown(what_does_not_fit_into_a_packet_waits_until_it_does, begin, finish),
         cmocka_unit_test_setup_teardown(a_lock_held_by_somebody_else_is_waited_for_and_not_for_ever, begin, finish),

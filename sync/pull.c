@@ -325,9 +325,8 @@ sync_pull_new(const struct sync_engine_settings *with)
 {
     struct sync_pull *p = TB_NEW(struct sync_pull);
 
-    *p = (struct sync_pull){ .store = with->store, .clock = with->clock, .target = with->target, .inbox = with->inbox, .facts = with->facts,
-                             .is_new_link = true,
-                             .news_ms = -NEWS_MS };
+    *p = (struct sync_pull){ .store = with->store, .clock = with->clock, .target = with->target, .inbox = with->inbox,
+                             .facts = with->facts, .is_new_link = true, .news_ms = -NEWS_MS };
     return p;
 }
 

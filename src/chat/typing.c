@@ -1,6 +1,6 @@
 /* Who is typing where. It is told to the room but for the socket that types, to members only, at once when it changes and
- * no more often than TYPING_EVERY_MS while it goes on, and in all no more often than live.typing allows a user; when the typist is gone, the others are told that it ended. Nothing of
- * it is stored and sockets that are behind miss it. */
+ * no more often than TYPING_EVERY_MS while it goes on, and in all no more often than live.typing allows a user; when the
+ * typist is gone, the others are told that it ended. Nothing of it is stored and sockets that are behind miss it. */
 #include "live_inside.h"
 
 enum { TYPING_EVERY_MS = 1000 };

@@ -1,4 +1,5 @@
-/* What there is to count, in the order of the layers; see metrics.h. A new metric is a row here, or a few lines where it has labels. */
+/* What there is to count, in the order of the layers; see metrics.h. A new metric is a row here, or a few lines where it has
+ * labels. */
 #include "rest/metrics.h"
 
 #include "base/scan.h"

@@ -20,6 +20,6 @@ struct store_reissue {
     int64_t                n_users, n_rooms, n_messages;    /* out: that have new ids */
 };
 
-/* What choose says; TB_EIO: the journal cannot be opened, is in use, or `from` has been pruned. TB_EINPUT: an op of a newer program. Failing,
- * nothing has changed. */
+/* What choose says; TB_EIO: the journal cannot be opened, is in use, or `from` has been pruned. TB_EINPUT: an op of a newer
+ * program. Failing, nothing has changed. */
 enum tb_code store_reissue(struct store_reissue *r, struct tb_err *e) TB_MUST_CHECK;

@@ -88,13 +88,13 @@ CREATE TABLE IF NOT EXISTS `user` (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Who said that an e-mail is his. A claim stands while it is the user's newest (its stamp and node are his email_stamp and
--- email_node) and is not parked (parked_stamp <= stamp); of those that stand the lowest (stamp, user_id) owns the e-mail.
+-- email_node) and is not parked (parked_stamp < stamp); of those that stand the lowest (stamp, user_id) owns the e-mail.
 CREATE TABLE IF NOT EXISTS `email_claim` (
     `key`          VARBINARY(1280) NOT NULL,    -- the e-mail trimmed, ASCII letters folded, UTF-8
     `user_id`      BIGINT          NOT NULL,
     `stamp`        BIGINT          NOT NULL DEFAULT 0,
     `node`         INT             NOT NULL DEFAULT 0,
-    `parked_stamp` BIGINT          NOT NULL DEFAULT 0,
+    `parked_stamp` BIGINT          NOT NULL DEFAULT 0,      -- of the newest claim that was given up
     PRIMARY KEY (`key`, `user_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 

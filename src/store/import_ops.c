@@ -85,13 +85,13 @@ row_of(struct writing *w, enum gather_query query, int64_t id, struct tb_err *e)
 }
 
 static enum tb_code
-park(struct writing *w, const struct step *s, tb_str email, struct tb_err *e)
+park(struct writing *w, const struct step *s, tb_str email, int64_t claim, struct tb_err *e)
 {
     struct op op = begin_op(w, OP_EMAIL_PARKED, s->at);
 
     op.email_parked.user_id = s->id;
     op.email_parked.email = email;
-    op.email_parked.stamp = op.at;      /* after the registration's, whose hlc is lower */
+    op.email_parked.stamp = claim;
     return append(w, &op, e);
 }
 
@@ -109,7 +109,7 @@ write_user(struct writing *w, const struct step *s, struct tb_err *e)
     op.user_registered.username = db_col_text(st, 3);
     op.user_registered.hash = db_col_text(st, 4);
     if (append(w, &op, e) == TB_OK && db_col_int(st, 1) != 0)
-        TB_TRY(park(w, s, db_col_text(st, 2), e));
+        TB_TRY(park(w, s, db_col_text(st, 2), op.at, e));
     db_done(st);
     return e->code;
 }

@@ -48,7 +48,7 @@ struct op {
         struct { int64_t id, created_at; tb_str email, username, hash; } user_registered;
         struct { int64_t user_id, stamp; tb_str hash; } password_changed;
         struct { int64_t user_id, stamp; tb_str email, username; } profile_changed;     /* p NULL: unchanged */
-        struct { int64_t user_id, stamp; tb_str email; } email_parked;
+        struct { int64_t user_id, stamp; tb_str email; } email_parked;                  /* stamp: the claim's */
         struct { int64_t id, created_at, created_by; bool is_private; tb_str name; } room_created;
         struct { int64_t id, room_id, user_id, by_id, stamp, joined_at; } member_joined;
         struct { int64_t room_id, user_id, by_id, stamp; } member_left;

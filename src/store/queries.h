@@ -103,7 +103,7 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_REGISTER, "UPDATE user SET hlc = ?2, created_at = ?3 WHERE id = ?1")                                           \
     X(Q_SET_EMAIL, "UPDATE user SET email = ?2, email_key = ?3, email_stamp = ?4, email_node = ?5, email_parked = 0"   \
                    " WHERE id = ?1 AND (?4, ?5) > (email_stamp, email_node)")                                          \
-    X(Q_PARK_EMAIL, "UPDATE user SET email_parked = 1 WHERE id = ?1 AND email_key = ?2 AND email_stamp < ?3")          \
+    X(Q_PARK_EMAIL, "UPDATE user SET email_parked = 1 WHERE id = ?1 AND email_key = ?2 AND email_stamp = ?3")          \
     X(Q_SET_USERNAME, "UPDATE user SET username = ?2, username_stamp = ?3, username_node = ?4"                         \
                       " WHERE id = ?1 AND (?3, ?4) > (username_stamp, username_node)")                                 \
     X(Q_SET_PASSWORD, "UPDATE user SET password = ?2, password_stamp = ?3, password_node = ?4"                         \

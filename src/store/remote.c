@@ -175,6 +175,8 @@ struct loser {
     tb_str  email;
 };
 
+/* It names the one claim that lost, so that whoever claims the e-mail for him elsewhere at this moment is judged anew, there,
+ * and all sites see the same whatever came first. */
 static enum tb_code
 park(struct journal *j, const struct loser *loser, struct tb_err *e)
 {
@@ -182,7 +184,7 @@ park(struct journal *j, const struct loser *loser, struct tb_err *e)
 
     op.email_parked.user_id = loser->user_id;
     op.email_parked.email = loser->email;
-    op.email_parked.stamp = hlc_stamp(op.at, loser->stamp);
+    op.email_parked.stamp = loser->stamp;
     j->n_emails_parked++;
     log_warn("sync.email_parked", "user=%" PRId64, loser->user_id);
     return journal_append(j, &op, e);

@@ -259,10 +259,10 @@ static const struct { const char *what, *journal, *centre; } comparisons[] = {
       " hex(password), password_stamp, password_node, last_seen FROM user ORDER BY id",
       "SELECT id, hlc, " MS("created_at") ", HEX(email), email_stamp, email_node, HEX(username), username_stamp,"
       " username_node, HEX(password), password_stamp, password_node, " MS("last_seen") " FROM user ORDER BY id" },
-    { "email_claim", "SELECT hex(email_key), id, email_stamp, email_node FROM user ORDER BY id",
+    { "email_claim", "SELECT hex(email_key), id, email_stamp, email_node FROM user WHERE email_parked = 0 ORDER BY id",
       "SELECT HEX(c.`key`), c.user_id, c.stamp, c.node FROM email_claim c JOIN user u ON u.id = c.user_id"
-      " AND u.email_stamp = c.stamp AND u.email_node = c.node WHERE c.parked_stamp <= c.stamp ORDER BY c.user_id" },
-    { "room", "SELECT id, hlc, hex(name), hlc, 0, is_private, created_by, created_at FROM room ORDER BY id",
+      " AND u.email_stamp = c.stamp AND u.email_node = c.node WHERE c.parked_stamp < c.stamp ORDER BY c.user_id" },
+    { "room", "SELECT id, hlc, hex(name), hlc, id >> 41, is_private, created_by, created_at FROM room ORDER BY id",
       "SELECT id, hlc, HEX(name), name_stamp, name_node, is_private, created_by, " MS("created_at") " FROM room ORDER BY id" },
     { "member", "SELECT room_id, user_id, is_member, stamp, node, id * is_member, joined_at * is_member FROM member"
       " ORDER BY room_id, user_id",

@@ -381,6 +381,35 @@ a_claim_of_somebody_who_is_made_known_later_wins_when_he_is(void **state)
     }
 }
 
+/* One site gives his claim up while he makes the same one anew at another, before that hears of it. */
+static void
+a_claim_that_was_given_up_is_that_one_and_not_the_next_whatever_comes_first(void **state)
+{
+    (void)state;
+    int64_t early = fixture_user(&site[2], "ann");
+    site[0].wall_ms += 10;
+    int64_t late = fixture_user(&site[0], "ann");
+    carry(&site[0], &site[1], SIZE_MAX);
+    site[0].wall_ms += 100;
+    carry(&site[2], &site[0], SIZE_MAX);            /* parked there, by a clock that is ahead */
+    site[1].wall_ms += 20;
+    struct store_change_user c = { .user_id = late, .email = TB_LIT("Ann@x.test") };
+    assert_int_equal(TB_OK, fixture_call(&site[1], change_user, &c));
+    store_op_fini(&c.op);
+    carry(&site[1], &site[2], SIZE_MAX);            /* first the newer claim, then the registration and its end */
+    carry(&site[0], &site[2], SIZE_MAX);
+    carry(&site[1], &site[0], SIZE_MAX);            /* here in the other order */
+    for (int i = 0; i < SITES; i += 2)
+        expect_rows(&site[i], "0\n", "SELECT email_parked FROM user WHERE id >> 41 = 1");
+    carry_all();                                    /* the site of the newer claim judges that */
+    for (int i = 0; i < SITES; i++) {
+        int64_t owner;
+        assert_false(is_parked(&site[i], "ann@x.test", &owner));
+        assert_int_equal(early, owner);
+        expect_rows(&site[i], "1\n", "SELECT email_parked FROM user WHERE id >> 41 = 1");
+    }
+}
+
 /* ---- membership, and who hears of it ---- */
 
 static size_t n_told[32];
@@ -643,6 +672,8 @@ main(void)
         cmocka_unit_test_setup_teardown(what_was_parked_keeps_its_place_and_has_no_effect, begin, finish),
         cmocka_unit_test_setup_teardown(of_two_who_registered_one_email_the_first_keeps_it_everywhere, begin, finish),
         cmocka_unit_test_setup_teardown(an_earlier_claim_that_comes_late_still_wins, begin, finish),
+        cmocka_unit_test_setup_teardown(a_claim_that_was_given_up_is_that_one_and_not_the_next_whatever_comes_first, begin,
+                                        finish),
         cmocka_unit_test_setup_teardown(a_claim_of_somebody_who_is_made_known_later_wins_when_he_is, begin, finish),
         cmocka_unit_test_setup_teardown(of_two_who_moved_one_member_the_later_act_stands_and_sockets_hear_of_nothing_else, begin,
                                         finish),

@@ -163,7 +163,7 @@ pull(struct sync_engine *s)
     struct tb_err e = { 0 };
 
     push_mark(s);       /* if it failed before */
-    if (sync_pull_step(s->pull, s->follower, &s->me, &e) != TB_OK)
+    if (push_note_parked(s, &e) != TB_OK || sync_pull_step(s->pull, s->follower, &s->me, &e) != TB_OK)
         engine_rest(s, &e);
     else
         engine_move(s, SYNC_PUSHING);
@@ -206,6 +206,7 @@ sync_engine_free(struct sync_engine **sp)
     assert(!sync_engine_awaits_store(s));
     drop(s);
     sync_pull_free(&s->pull);
+    tb_free(s->parked);
     tb_arena_fini(&s->mem);
     store_unfollow(&s->follower);
     tb_free(s);
@@ -324,7 +325,7 @@ sync_engine_stop(struct sync_engine *s)
 bool
 sync_engine_awaits_store(const struct sync_engine *s)
 {
-    return s->is_marking || s->asked == ASKED_UNDER_WAY || sync_pull_awaits_store(s->pull);
+    return s->is_marking || s->is_noting || s->asked == ASKED_UNDER_WAY || sync_pull_awaits_store(s->pull);
 }
 
 enum sync_state

@@ -333,6 +333,7 @@ fit(struct sync_engine *s, const struct sync_place *p)
         log_warn("sync.centre_behind", "has=%" PRId64 " had=%" PRId64, p->last_seq, s->pushed_seq);
     push_stand_at(s, p->last_seq, tb_wall_ms(s->with.clock));
     sync_pull_begin(s->pull);
+    s->is_parked_stale = true;
     engine_move(s, SYNC_PUSHING);
 }
 

@@ -46,6 +46,10 @@ struct sync_engine {
     struct parking           parking;
     struct store_mark_pushed mark;              /* one at a time is under way */
     bool                     is_marking;
+    struct store_set_parked  set_parked;        /* the journal's copy of what the centre has parked; one is under way */
+    bool                     is_noting, is_parked_stale;
+    int64_t                 *parked;            /* its seqs */
+    size_t                   n_parked;
     int64_t                  marked_seq;        /* what the journal knows */
     int64_t                  pushed_at_ms;      /* when pushed_seq became what it is; wall clock */
     /* enrol.c */
@@ -82,5 +86,6 @@ void enrol_let_go(struct sync_engine *s);       /* the link goes: nobody is held
 /* push.c */
 void push(struct sync_engine *s);               /* a step in pushing */
 void push_mark(struct sync_engine *s);          /* lets the journal know, if it does not yet */
+enum tb_code push_note_parked(struct sync_engine *s, struct tb_err *e);     /* asks the centre, if that may have changed */
 void push_stand_at(struct sync_engine *s, int64_t seq, int64_t wall_ms);
 void push_drop(struct sync_engine *s);          /* the link goes: what was gathered is forgotten */

@@ -319,6 +319,13 @@ ops_of(struct sync_target *t, uint32_t node, int64_t after, int64_t upto, size_t
 }
 
 static enum tb_code
+parked(struct sync_target *t, const struct store_identity *me, size_t max, void (*each)(void *ctx, int64_t seq), void *ctx,
+       struct tb_err *e)
+{
+    return read_parked(&self(t)->link, me->node, max, each, ctx, e);
+}
+
+static enum tb_code
 tell_seen(struct sync_target *t, const struct store_identity *me, const struct sync_seen *seen, size_t n, struct tb_err *e)
 {
     struct mysql_target *m = self(t);
@@ -438,7 +445,7 @@ free_target(struct sync_target *t)
 
 static const struct sync_target_ops ops = {
     .connect = connect_to, .migrate = migrate, .enrol = enrol, .take_number = take_number, .set_epoch = set_epoch,
-    .heads = heads, .read_ops = ops_of, .tell_seen = tell_seen, .begin = begin, .add = add, .park = park,
+    .heads = heads, .parked = parked, .read_ops = ops_of, .tell_seen = tell_seen, .begin = begin, .add = add, .park = park,
     .send = send_batch, .finish = finish, .sent = sent, .drop = drop, .interrupt = interrupt, .free = free_target,
 };
 

@@ -72,6 +72,27 @@ read_heads(struct mysql_link *l, uint32_t but_node, void (*each)(void *ctx, cons
     return e->code;
 }
 
+enum tb_code
+read_parked(struct mysql_link *l, uint32_t node, size_t max, void (*each)(void *ctx, int64_t seq), void *ctx, struct tb_err *e)
+{
+    struct rows r;
+    char        sql[128];
+
+    snprintf(sql, sizeof sql, "SELECT `seq` FROM `parked` WHERE `node`=%" PRIu32 " ORDER BY `seq` LIMIT %zu", node, max);
+    if (query(l, "parked", sql, 1, &r, e) != TB_OK)
+        return e->code;
+    while (next(&r)) {
+        int64_t seq = number(&r, 0, INT64_MAX);
+        if (!r.is_sound) {
+            tb_fail(e, TB_EIO, NULL, "parked: a row makes no sense");
+            break;
+        }
+        each(ctx, seq);
+    }
+    mysql_free_result(r.all);
+    return e->code;
+}
+
 /* Seqs have no gaps, so a stretch of them bounds the rows that the window function has to look at. */
 enum tb_code
 read_ops(struct mysql_link *l, uint32_t node, int64_t after, int64_t upto, size_t max, size_t max_bytes,

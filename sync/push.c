@@ -47,6 +47,49 @@ marked(struct store_op *op)
         push_mark(s);
 }
 
+/* ---- what the centre has parked ---- */
+
+static void
+noted(struct store_op *op)
+{
+    struct store_set_parked *r = TB_CONTAINER(op, struct store_set_parked, op);
+    struct sync_engine      *s = TB_CONTAINER(r, struct sync_engine, set_parked);
+
+    s->is_noting = false;
+    if (op->err.code != TB_OK) {
+        log_warn("sync.not_noted", "parked=%zu why=\"%s\"", r->n, op->err.why);
+        s->is_parked_stale = true;
+    }
+    store_op_fini(op);
+}
+
+static void
+keep_seq(void *ctx, int64_t seq)
+{
+    struct sync_engine *s = ctx;
+    s->parked[s->n_parked++] = seq;
+}
+
+enum tb_code
+push_note_parked(struct sync_engine *s, struct tb_err *e)
+{
+    struct sync_target *t = s->with.target;
+
+    if (!s->is_parked_stale || s->is_noting || s->is_closing)
+        return TB_OK;
+    if (s->parked == NULL)
+        s->parked = tb_alloc(STORE_PARKED_OPS_MAX * sizeof *s->parked);
+    s->n_parked = 0;
+    if (t->ops->parked(t, &s->me, STORE_PARKED_OPS_MAX, keep_seq, s, e) != TB_OK)
+        return e->code;
+    s->set_parked = (struct store_set_parked){ .op = { .reply_to = s->with.inbox, .on_done = noted }, .seqs = s->parked,
+                                               .n = s->n_parked };
+    s->is_parked_stale = false;
+    s->is_noting = true;
+    store_set_parked(s->with.store, &s->set_parked);
+    return TB_OK;
+}
+
 void
 push_stand_at(struct sync_engine *s, int64_t seq, int64_t wall_ms)
 {
@@ -168,6 +211,7 @@ leave_poison_behind(struct sync_engine *s)
     if (s->parking.seq != 0 && s->pushed_seq >= s->parking.seq) {
         log_error("sync.parked", "seq=%" PRId64 " code=%u why=\"%s\"", s->parking.seq, s->parking.refusal, s->parking.why);
         s->with.facts->n_parked++;
+        s->is_parked_stale = true;
         s->parking.seq = 0;
     }
 }

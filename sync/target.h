@@ -53,6 +53,9 @@ struct sync_target_ops {
     /* Ops of one site with after < seq <= upto, in order: at most max, fewer when their bodies exceed max_bytes, but one. */
     enum tb_code (*read_ops)(struct sync_target *, uint32_t node, int64_t after, int64_t upto, size_t max, size_t max_bytes,
                              void (*each)(void *ctx, const struct store_entry *), void *ctx, struct tb_err *e);
+    /* Which of our ops are parked there: at most max, the lowest first. */
+    enum tb_code (*parked)(struct sync_target *, const struct store_identity *me, size_t max,
+                           void (*each)(void *ctx, int64_t seq), void *ctx, struct tb_err *e);
     /* What we have applied of others, so that the centre knows what all have. n > 0. */
     enum tb_code (*tell_seen)(struct sync_target *, const struct store_identity *me, const struct sync_seen *seen, size_t n,
                               struct tb_err *e);

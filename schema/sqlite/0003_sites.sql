@@ -5,3 +5,8 @@ ALTER TABLE self ADD COLUMN reissued_at INTEGER NOT NULL DEFAULT 0;
 
 -- When a message of another site came here by way of the centre (ms); 0: it is ours.
 ALTER TABLE message ADD COLUMN arrived_at INTEGER NOT NULL DEFAULT 0;
+
+-- Own ops whose content the centre has refused, as it says: what they did is nowhere else.
+CREATE TABLE parked (
+    seq INTEGER PRIMARY KEY
+) STRICT;

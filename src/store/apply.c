@@ -135,8 +135,8 @@ apply_message_sent(struct db *d, const struct op *op, uint32_t own_node, struct 
                     I(op->node), T(op->message_sent.content)),
                e) != TB_OK)
         return e->code;
-    if (sqlite3_changes(d->sql) == 0)       /* it is known: an op may be repeated, and counts once */
-        return TB_OK;
+    if (sqlite3_changes(d->sql) == 0)       /* it is known: an op may be repeated, and counts once; the last is the one */
+        return db_run(d, Q_REPEATED, ARGS(I(id), I(op->seq), I(op->node)), e);      /* that can be at the centre */
     if (db_run(d, Q_COUNT_MESSAGE, ARGS(I(room)), e) != TB_OK ||
         db_run(d, Q_COUNT_OWN, ARGS(I(room), I(sender)), e) != TB_OK)
         return e->code;

@@ -84,6 +84,16 @@ struct store_set_node {
 };
 void store_set_node(struct store *, struct store_set_node *);
 
+/* Which own ops the centre has parked, all of them: what they did is not there, whatever pushed_seq says. */
+enum { STORE_PARKED_OPS_MAX = 10000 };
+
+struct store_set_parked {
+    struct store_op op;
+    const int64_t  *seqs;                   /* in: borrowed until on_done */
+    size_t          n;                      /* in */
+};
+void store_set_parked(struct store *, struct store_set_parked *);
+
 struct store_set_epoch {
     struct store_op op;
     uint32_t        epoch;                  /* in */

@@ -80,12 +80,14 @@ judge(struct journal *j, const struct horizon_bound *bound, struct horizon_walk 
       struct tb_err *e)
 {
     int64_t one, limit = (bound->day * MS_PER_DAY) << HLC_LOGICAL_BITS;
-    bool    has_newer;
+    bool    has_newer, is_parked = false;
 
     *out = ENDS_ITS_NODE;
     if (r->m.pos > bound->pos || r->m.hlc >= limit || (w->held_hlc != 0 && r->m.hlc >= w->held_hlc))
         return TB_OK;
-    if (r->node == j->self.node && r->seq > j->self.pushed_seq) {
+    if (r->node == j->self.node && db_int(&j->db, Q_IS_PARKED, ARGS(I(r->seq)), &one, &is_parked, e) != TB_OK)
+        return e->code;
+    if (r->node == j->self.node && (r->seq > j->self.pushed_seq || is_parked)) {
         w->held_hlc = r->m.hlc;
         return TB_OK;
     }

@@ -95,7 +95,11 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_SET_PUSHED, "UPDATE self SET pushed_seq = max(pushed_seq, ?1), centre_uuid = ?2")                              \
     X(Q_SET_NODE, "UPDATE self SET node = ?1, centre_uuid = ?2")                                                       \
     X(Q_SET_EPOCH, "UPDATE self SET epoch = ?1")                                                                       \
-    X(Q_PUSHED_AT, "SELECT at FROM pushed WHERE seq >= ?1 ORDER BY seq LIMIT 1")                                       \
+    X(Q_PUSHED_AT, "SELECT at FROM pushed WHERE seq >= ?1 AND NOT EXISTS (SELECT 1 FROM parked WHERE seq = ?1)"        \
+                   " ORDER BY seq LIMIT 1")                                                                            \
+    X(Q_IS_PARKED, "SELECT 1 FROM parked WHERE seq = ?1")                                                              \
+    X(Q_FORGET_PARKED, "DELETE FROM parked")                                                                           \
+    X(Q_NOTE_PARKED, "INSERT OR IGNORE INTO parked (seq) VALUES (?1)")                                                 \
     /* users; one with hlc 0 has only been heard of */                                                                 \
     X(Q_STUB_USER, "INSERT OR IGNORE INTO user (id, hlc, created_at, email, email_key, email_stamp, email_node,"       \
                    " username, username_stamp, username_node, password, password_stamp, password_node)"                \
@@ -154,6 +158,7 @@ enum { RECEIPTS_AT_ONCE = 32 };
     /* messages */                                                                                                     \
     X(Q_ADD_MESSAGE, "INSERT INTO message (id, room_id, sender_id, hlc, created_at, pos, seq, node, content)"          \
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING")                       \
+    X(Q_REPEATED, "UPDATE message SET seq = ?2 WHERE id = ?1 AND node = ?3 AND seq < ?2")                              \
     X(Q_COUNT_OWN, "UPDATE member SET own = own + 1 WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1")            \
     X(Q_COUNT_EARLY_READS, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND is_member = 1 AND user_id IN"     \
                            " (SELECT user_id FROM receipt WHERE message_id = ?2 AND read_at IS NOT NULL"               \

@@ -359,6 +359,20 @@ run_set_node(struct journal *j, const struct store_settings *limits, struct stor
 }
 
 enum tb_code
+run_set_parked(struct journal *j, const struct store_settings *limits, struct store_set_parked *r)
+{
+    struct tb_err *e = &r->op.err;
+
+    (void)limits;
+    if (db_run(&j->db, Q_FORGET_PARKED, NO_ARGS, e) != TB_OK)
+        return e->code;
+    for (size_t i = 0; i < r->n; i++)
+        if (db_run(&j->db, Q_NOTE_PARKED, ARGS(I(r->seqs[i])), e) != TB_OK)
+            return e->code;
+    return TB_OK;
+}
+
+enum tb_code
 run_set_epoch(struct journal *j, const struct store_settings *limits, struct store_set_epoch *r)
 {
     (void)limits;

@@ -126,7 +126,7 @@ static bool
 is_of_sync(const struct store_op *op)
 {
     return op->what == WHAT_mark_pushed || op->what == WHAT_add_remote || op->what == WHAT_restore_own ||
-           op->what == WHAT_set_node || op->what == WHAT_set_epoch;
+           op->what == WHAT_set_node || op->what == WHAT_set_epoch || op->what == WHAT_set_parked;
 }
 
 static void

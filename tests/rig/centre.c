@@ -147,6 +147,14 @@ read_ops(struct sync_target *t, uint32_t node, int64_t after, int64_t upto, size
 }
 
 static enum tb_code
+parked(struct sync_target *t, const struct store_identity *me, size_t max, void (*each)(void *ctx, int64_t seq), void *ctx,
+       struct tb_err *e)
+{
+    (void)me, (void)max, (void)each, (void)ctx;
+    return end_call(begin_call(t), e);
+}
+
+static enum tb_code
 tell_seen(struct sync_target *t, const struct store_identity *me, const struct sync_seen *seen, size_t n, struct tb_err *e)
 {
     (void)me, (void)seen, (void)n;
@@ -253,7 +261,7 @@ free_way(struct sync_target *t)
 
 static const struct sync_target_ops target_ops = {
     .connect = connect_to, .migrate = migrate,   .enrol = enrol,       .take_number = take_number, .set_epoch = set_epoch,
-    .heads = heads,        .read_ops = read_ops, .tell_seen = tell_seen, .begin = begin_batch,     .add = add,
+    .heads = heads,        .read_ops = read_ops, .tell_seen = tell_seen, .parked = parked, .begin = begin_batch,     .add = add,
     .park = park,          .send = send_batch,   .finish = finish,     .sent = sent,               .drop = drop,
     .interrupt = interrupt, .free = free_way,
 };

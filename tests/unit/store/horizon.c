@@ -234,6 +234,10 @@ no_message_of_others_leaves_that_comes_after_one_of_ours_which_is_nowhere_else(v
     assert_int_equal(7, count(&j, 3));              /* theirs: nothing from day 5 on */
     assert_int_equal(6, count(&j, 7));
     j.self.pushed_seq = 10;
+    assert_int_equal(TB_OK, db_exec(&j.db, "INSERT INTO parked (seq) VALUES (5)", &e));     /* the centre has refused it */
+    walk(&j, 100, 8);
+    assert_int_equal(6, count(&j, 5));
+    assert_int_equal(TB_OK, db_exec(&j.db, "DELETE FROM parked", &e));
     walk(&j, 100, 8);
     assert_int_equal(3, count(&j, 5));
     assert_int_equal(4, count(&j, 3));

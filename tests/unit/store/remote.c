@@ -537,6 +537,52 @@ what_an_older_copy_has_lost_comes_back_and_no_id_is_given_twice(void **state)
     assert_int_equal(0, fixture_faults(f));
 }
 
+static int64_t
+synced_at(struct fixture *f, int64_t room, int64_t user)
+{
+    struct store_list_messages p = { .room_id = room, .user_id = user, .limit = 1 };
+
+    assert_int_equal(TB_OK, fixture_call(f, list_messages, &p));
+    int64_t at = p.items[0].synced_at;
+    store_op_fini(&p.op);
+    return at;
+}
+
+static void
+mark_pushed(struct fixture *f, int64_t seq, int64_t at)
+{
+    struct store_mark_pushed m = { .seq = seq, .at = at, .centre_uuid = "123e4567-e89b-42d3-a456-426614174000" };
+
+    assert_int_equal(TB_OK, fixture_call(f, mark_pushed, &m));
+    store_op_fini(&m.op);
+}
+
+static void
+a_message_that_the_centre_parked_is_not_there_until_it_was_made_anew(void **state)
+{
+    struct fixture *f = &site[0];
+    int64_t         seq;
+    (void)state;
+    int64_t ann = fixture_user(f, "ann"), room = fixture_room(f, ann, false);
+    fixture_send(f, room, ann, "poison");
+    struct store_status now;
+    store_status(f->store, &now);
+    seq = now.own_seq;
+    struct store_set_parked parked = { .seqs = &seq, .n = 1 };
+    assert_int_equal(TB_OK, fixture_call(f, set_parked, &parked));
+    store_op_fini(&parked.op);
+    mark_pushed(f, seq, 1700000001000);
+    assert_int_equal(0, synced_at(f, room, ann));
+    struct store_repeat_op again = { .seq = seq };
+    assert_int_equal(TB_OK, fixture_call(f, repeat_op, &again));
+    store_op_fini(&again.op);
+    assert_int_equal(0, synced_at(f, room, ann));
+    mark_pushed(f, again.new_seq, 1700000002000);
+    assert_int_equal(1700000002000, synced_at(f, room, ann));
+    fixture_reopen(f);
+    assert_int_equal(0, fixture_faults(f));
+}
+
 static void
 a_journal_that_has_written_keeps_its_number(void **state)
 {
@@ -679,6 +725,7 @@ main(void)
                                         finish),
         cmocka_unit_test_setup_teardown(messages_are_told_with_names_and_old_receipts_are_not_told, begin, finish),
         cmocka_unit_test_setup_teardown(what_an_older_copy_has_lost_comes_back_and_no_id_is_given_twice, begin, finish),
+        cmocka_unit_test_setup_teardown(a_message_that_the_centre_parked_is_not_there_until_it_was_made_anew, begin, finish),
         cmocka_unit_test_setup_teardown(a_journal_that_has_written_keeps_its_number, begin, finish),
         cmocka_unit_test(three_sites_that_were_cut_off_now_and_then_end_with_the_same_tables),
     };

@@ -406,7 +406,10 @@ an_op_whose_content_is_refused_is_found_by_halving_and_parked_and_the_rest_goes_
         fakes_begin(25);
         fakes.poison = poison;
         fakes_until_pushed(25);
+        fakes.now_ms += SYNC_PULL_QUIET_MS;
+        look_once();
         assert_int_equal(poison, fakes.parked);
+        assert_true(fakes.n_noted == 1 && fakes.noted == poison);       /* the journal knows that it is not there */
         assert_int_equal(1, fakes.facts.n_parked);
         assert_int_equal(0, fakes.n_failures);      /* none of it is a failure of the link */
         assert_true(fakes.n_connects <= 6);

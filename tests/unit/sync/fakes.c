@@ -174,6 +174,15 @@ store_restore_own(struct store *s, struct store_restore_own *r)
 }
 
 void
+store_set_parked(struct store *s, struct store_set_parked *r)
+{
+    (void)s;
+    fakes.noted = r->n > 0 ? r->seqs[0] : 0;
+    fakes.n_noted = r->n;
+    post_answer(&r->op, TB_OK);
+}
+
+void
 store_set_epoch(struct store *s, struct store_set_epoch *r)
 {
     (void)s;
@@ -268,6 +277,16 @@ read_ops(struct sync_target *t, uint32_t node, int64_t after, int64_t upto, size
 }
 
 static enum tb_code
+parked(struct sync_target *t, const struct store_identity *me, size_t max, void (*each)(void *ctx, int64_t seq), void *ctx,
+       struct tb_err *e)
+{
+    (void)t, (void)me, (void)max;
+    if (fakes.parked != 0 && fakes.parked <= fakes.place.last_seq)
+        each(ctx, fakes.parked);
+    return network(false, "parked", e);
+}
+
+static enum tb_code
 tell_seen(struct sync_target *t, const struct store_identity *me, const struct sync_seen *seen, size_t n, struct tb_err *e)
 {
     (void)t, (void)me;
@@ -357,7 +376,7 @@ drop(struct sync_target *t)
 
 static const struct sync_target_ops ops = {
     .connect = connect_to, .migrate = migrate, .enrol = enrol, .take_number = take_number, .set_epoch = set_epoch,
-    .heads = heads, .read_ops = read_ops, .tell_seen = tell_seen, .begin = begin, .add = add, .park = park, .send = send,
+    .heads = heads, .read_ops = read_ops, .tell_seen = tell_seen, .parked = parked, .begin = begin, .add = add, .park = park, .send = send,
     .finish = finish, .sent = sent, .drop = drop,
 };
 

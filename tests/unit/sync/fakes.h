@@ -21,6 +21,8 @@ struct fakes {
     unsigned              n_adds;
     uint32_t              order[64];            /* the nodes of others' ops, as they came */
     size_t                n_order;
+    int64_t               noted;                /* as parked at the centre: the first */
+    size_t                n_noted;
     bool                  holds_users;
     enum tb_code          own_answer;           /* to what enrolment asks */
     /* the centre */

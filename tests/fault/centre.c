@@ -9,6 +9,7 @@
 #include <mysql.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -22,7 +23,7 @@
 
 #define ROOM_BYTES (UINT64_C(1) << 30)
 
-enum { MAX_ARGS = 40, START_TRIES = 1500, START_STEP_MS = 20 };
+enum { MAX_ARGS = 40, START_TRIES = 1500, START_STEP_MS = 20, SAID_BYTES = 4096 };
 
 struct args {
     const char *v[MAX_ARGS + 1];
@@ -47,9 +48,9 @@ add_made(struct args *a, const char *name, const char *value, const char *rest)
     add(a, text);
 }
 
-/* log NULL: nobody reads what it says. */
+/* What it says goes to the descriptor said. */
 static pid_t
-spawn(const char *const *arguments, const char *log)
+spawn(const char *const *arguments, int said)
 {
     char  *argv[MAX_ARGS + 1] = { NULL };
     size_t n = 0;
@@ -59,9 +60,8 @@ spawn(const char *const *arguments, const char *log)
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        int fd = open(log != NULL ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600);
-        dup2(fd, STDOUT_FILENO);
-        dup2(fd, STDERR_FILENO);
+        dup2(said, STDOUT_FILENO);
+        dup2(said, STDERR_FILENO);
         if (n > 0)
             execv(argv[0], argv);
         _exit(127);
@@ -75,12 +75,17 @@ spawn(const char *const *arguments, const char *log)
 void
 centre_exec(const char *const *arguments)
 {
-    int   status;
-    pid_t pid = spawn(arguments, NULL);
+    char  text[SAID_BYTES] = "";
+    int   status, said = memfd_create("said", MFD_CLOEXEC);
+    pid_t pid = spawn(arguments, said);
 
     assert_int_equal(pid, waitpid(pid, &status, 0));
+    off_t   end = lseek(said, 0, SEEK_END);
+    ssize_t n = pread(said, text, sizeof text - 1, end < SAID_BYTES ? 0 : end - SAID_BYTES + 1);
+    close(said);
+    text[n > 0 ? n : 0] = '\0';
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fail_msg("%s failed", arguments[0]);
+        fail_msg("%s ended with status %d and said: %s", arguments[0], status, text);
 }
 
 static unsigned
@@ -156,7 +161,10 @@ centre_resume(struct centre *c)
         add(&a, c->options[i]);
     char log[96];
     snprintf(log, sizeof log, "%s/log", c->dir);
-    c->pid = spawn(a.v, log);
+    int said = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    assert_true(said >= 0);
+    c->pid = spawn(a.v, said);
+    close(said);
     for (int i = 0; i < START_TRIES && (m = try_login(c, NULL)) == NULL; i++) {
         if (waitpid(c->pid, NULL, WNOHANG) != 0)
             fail_msg("mariadbd ended, see %s/log", c->dir);

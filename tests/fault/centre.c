@@ -279,7 +279,7 @@ centre_dump(struct centre *c, const char *sql)
 void
 centre_await_lock(struct centre *c)
 {
-    struct timespec step = { .tv_nsec = 2000000 };
+    struct timespec step = { .tv_nsec = 120000000 };    /* the server looks anew when nobody has asked for 100 ms */
 
     for (int i = 0;; i++) {
         char *rows = centre_dump(c, "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'");
@@ -287,7 +287,7 @@ centre_await_lock(struct centre *c)
         tb_free(rows);
         if (is_waiting)
             return;
-        if (i == 5000)
+        if (i == 100)
             fail_msg("nobody waits for a lock");
         nanosleep(&step, NULL);
     }

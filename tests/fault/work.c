@@ -234,6 +234,15 @@ work_heard(const char *text)
     return found;
 }
 
+char *
+work_lines(void)
+{
+    pthread_mutex_lock(&heard_lock);
+    char *all = tb_str_to_c(tb_buf_str(&heard));
+    pthread_mutex_unlock(&heard_lock);
+    return all;
+}
+
 void
 work_await_line(const char *text)
 {
@@ -253,8 +262,8 @@ work_await_line(const char *text)
 /* A query's second line stands under its first. */
 /* clang-format off */
 static const struct { const char *what, *journal, *centre; } comparisons[] = {
-    { "op_log", "SELECT node, seq, at, kind, version, hex(chain), hex(body) FROM journal ORDER BY seq",
-      "SELECT node, seq, at, kind, version, HEX(chain), HEX(body) FROM op_log ORDER BY seq" },
+    { "op_log", "SELECT node, seq, at, kind, version, hex(chain), hex(body) FROM journal ORDER BY node, seq",
+      "SELECT node, seq, at, kind, version, HEX(chain), HEX(body) FROM op_log ORDER BY node, seq" },
     { "user", "SELECT id, hlc, created_at, hex(email), email_stamp, email_node, hex(username), username_stamp, username_node,"
       " hex(password), password_stamp, password_node, last_seen FROM user ORDER BY id",
       "SELECT id, hlc, " MS("created_at") ", HEX(email), email_stamp, email_node, HEX(username), username_stamp,"
@@ -272,13 +281,11 @@ static const struct { const char *what, *journal, *centre; } comparisons[] = {
     { "receipt", "SELECT message_id, user_id, COALESCE(delivered_at, 0), COALESCE(read_at, 0) FROM receipt"
       " ORDER BY message_id, user_id",
       "SELECT message_id, user_id, " MS("delivered_at") ", " MS("read_at") " FROM receipt ORDER BY message_id, user_id" },
-    { "site", "SELECT node, hex(uuid), epoch, seq, hex(chain) FROM self",
-      "SELECT id, HEX(uuid), epoch, last_seq, HEX(chain) FROM site" },
 };
 /* clang-format on */
 
-static char *
-dump_journal(struct fixture *f, const char *sql)
+char *
+work_dump(const char *folder, const char *sql)
 {
     struct tb_buf out = TB_BUF_INIT;
     char          path[128];
@@ -286,7 +293,7 @@ dump_journal(struct fixture *f, const char *sql)
     sqlite3_stmt *st;
     size_t        n;
 
-    snprintf(path, sizeof path, "%s/tombolo.db", f->dir);
+    snprintf(path, sizeof path, "%s/tombolo.db", folder);
     assert_int_equal(SQLITE_OK, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));
     if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
@@ -312,13 +319,37 @@ compare_text(const char *what, const char *journal, const char *centre)
         fail_msg("%s, row %zu: here %.300s ... there %.300s", what, line, journal + start, centre + start);
 }
 
+static void
+compare(const char *folder, const char *what, const char *journal, struct centre *c, const char *centre)
+{
+    char *here = work_dump(folder, journal), *there = centre_dump(c, centre);
+
+    compare_text(what, here, there);
+    tb_free(here);
+    tb_free(there);
+}
+
+/* What the centre knows of this site itself. */
+static void
+compare_site(const char *folder, struct centre *c)
+{
+    char *node = work_dump(folder, "SELECT node FROM self"), sql[128];
+
+    snprintf(sql, sizeof sql, "SELECT id, HEX(uuid), epoch, last_seq, HEX(chain) FROM site WHERE id = %s", node);
+    compare(folder, "site", "SELECT node, hex(uuid), epoch, seq, hex(chain) FROM self", c, sql);
+    tb_free(node);
+}
+
+void
+work_compare_folder(const char *folder, struct centre *c)
+{
+    for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++)
+        compare(folder, comparisons[i].what, comparisons[i].journal, c, comparisons[i].centre);
+    compare_site(folder, c);
+}
+
 void
 work_compare(struct fixture *f, struct centre *c)
 {
-    for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++) {
-        char *here = dump_journal(f, comparisons[i].journal), *there = centre_dump(c, comparisons[i].centre);
-        compare_text(comparisons[i].what, here, there);
-        tb_free(here);
-        tb_free(there);
-    }
+    work_compare_folder(f->dir, c);
 }

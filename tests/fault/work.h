@@ -27,7 +27,12 @@ void work_wait(const struct sync *s, enum sync_link state);
 /* The log, from work_listen on, goes to the test instead of stderr. Has there been a line with that text in it? */
 void work_listen(void);
 bool work_heard(const char *text);
+char *work_lines(void);                     /* all of them; tb_free it */
 void work_await_line(const char *text);     /* fails the test after 15 s */
 
-/* Fails the test at the first row of op_log or of a table that is not as in the journal. */
+/* Fails the test at the first row of op_log or of a table that is not as in the journal: of all sites, when there are more. */
 void work_compare(struct fixture *f, struct centre *c);
+void work_compare_folder(const char *folder, struct centre *c);
+
+/* Rows of the journal in that folder as lines, columns parted by blanks; tb_free it. */
+char *work_dump(const char *folder, const char *sql);

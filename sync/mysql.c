@@ -248,6 +248,9 @@ enrol(struct sync_target *t, const struct store_identity *me, struct sync_place 
     return is_sound ? TB_OK : tb_fail(e, TB_EIO, NULL, "enrol: the row of site %" PRIu32 " makes no sense", me->node);
 }
 
+/* Of sites that are enrolled, and of those that others have met before the centre was emptied: they will be back. */
+#define HIGHEST_NUMBER "GREATEST(COALESCE(MAX(`id`),0),(SELECT COALESCE(MAX(`origin`),0) FROM `seen`))"
+
 /* One more than the highest, so that a number is never given twice, also when its site has gone. Two who ask at once get
  * the same one; the second insert fails then, and is tried again with the link. */
 static enum tb_code
@@ -257,11 +260,11 @@ insert_number(struct mysql_target *m, const struct store_identity *me, struct tb
 
     tb_buf_clear(&m->scratch);
     tb_buf_printf(&m->scratch, "INSERT INTO `site` (`id`,`uuid`,`epoch`,`last_seq`,`chain`,`seen_at`)"
-                  " SELECT COALESCE(MAX(`id`),0)+1,");
+                  " SELECT " HIGHEST_NUMBER "+1,");
     sql_add_text(&m->scratch, tb_str_of(me->journal_uuid));
     tb_buf_printf(&m->scratch, ",%" PRIu32 ",0,", me->epoch);
     sql_add_bytes(&m->scratch, no_chain, sizeof no_chain);
-    tb_buf_printf(&m->scratch, "," SQL_TIME("%" PRId64) " FROM `site` HAVING COALESCE(MAX(`id`),0)<%d",
+    tb_buf_printf(&m->scratch, "," SQL_TIME("%" PRId64) " FROM `site` HAVING " HIGHEST_NUMBER "<%d",
                   tb_wall_ms(m->settings.clock), MAX_NODE);
     return link_run(&m->link, "number", tb_buf_str(&m->scratch), e);
 }

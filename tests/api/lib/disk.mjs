@@ -12,9 +12,9 @@ const BLOCK = Buffer.alloc(64 * 1024);
 
 const freeBytes = (dir) => { const s = statfsSync(dir); return s.bavail * s.bsize; };
 
-function mounted() {
+function mounted(sizeMb) {
   const dir = mkdtempSync(join(tmpdir(), 'tombolo-disk-'));
-  const r = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${SIZE_MB}m,mode=700`, 'tombolo-test', dir], { encoding: 'utf8' });
+  const r = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMb}m,mode=700`, 'tombolo-test', dir], { encoding: 'utf8' });
   if (r.status === 0) {
     return { dir, dispose: () => { spawnSync('umount', ['-l', dir]); rmSync(dir, { recursive: true, force: true }); } };
   }
@@ -42,8 +42,8 @@ function smallShm() {
 }
 
 // Call once, before anything else of the test file.
-export function smallDisk() {
-  let disk = mounted();
+export function smallDisk(sizeMb = SIZE_MB) {
+  let disk = mounted(sizeMb);
   if (disk === null) {
     againInNamespace();
     disk = smallShm();

@@ -13,21 +13,24 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 export class MariaDb {
-  static async make() {
+  // under: the folder for its files. options: of the server, beyond the usual ones.
+  static async make({ under, options = [] } = {}) {
     const db = new MariaDb();
-    db.dir = tempDir();
+    db.options = options;
+    db.dir = tempDir(under);
     db.port = await freePort();
     db.url = `mysql://chat:chat@127.0.0.1:${db.port}/chat`;
     const r = spawnSync('mariadb-install-db', [`--datadir=${db.dir}/data`,
       `--tmpdir=${db.dir}`, `--user=${userInfo().username}`, '--no-defaults',
-      '--auth-root-authentication-method=normal', '--skip-test-db'], { encoding: 'utf8' });
+      '--auth-root-authentication-method=normal', '--skip-test-db', ...options], { encoding: 'utf8' });
     if (r.error !== undefined || r.status !== 0) {
       throw new Error(`mariadb-install-db: ${r.error?.message ?? r.stdout + r.stderr}`);
     }
     writeFileSync(join(db.dir, 'init.sql'),
       // one statement a line is how the server reads it
       "CREATE DATABASE IF NOT EXISTS chat;\nCREATE USER IF NOT EXISTS chat@'127.0.0.1' IDENTIFIED BY 'chat';\n" +
-      "GRANT ALL ON chat.* TO chat@'127.0.0.1';\n");
+      "GRANT ALL ON chat.* TO chat@'127.0.0.1';\nCREATE USER IF NOT EXISTS root@'127.0.0.1';\n" +
+      "GRANT ALL ON *.* TO root@'127.0.0.1';\n");
     await db.start();
     return db;
   }
@@ -37,7 +40,7 @@ export class MariaDb {
     this.child = spawn('mariadbd', ['--no-defaults', `--datadir=${this.dir}/data`,
       `--tmpdir=${this.dir}`, `--socket=${this.dir}/sock`,
       `--port=${this.port}`, '--bind-address=127.0.0.1', '--skip-name-resolve', `--user=${userInfo().username}`,
-      `--init-file=${this.dir}/init.sql`, `--pid-file=${this.dir}/pid`, '--innodb-buffer-pool-size=32M'],
+      `--init-file=${this.dir}/init.sql`, `--pid-file=${this.dir}/pid`, '--innodb-buffer-pool-size=32M', ...this.options],
     { stdio: ['ignore', log, log] });
     closeSync(log);
     running.add(this.child);
@@ -54,6 +57,18 @@ export class MariaDb {
   async kill() {
     this.child.kill('SIGKILL');
     await this.ended;
+  }
+
+  // Statements as root, in a session of their own, while others go on. Resolves with what was said when they failed, or ''.
+  asRoot(sql) {
+    return new Promise((answer, broken) => {
+      const child = spawn('mariadb', ['--no-defaults', '-S', join(this.dir, 'sock'), '-u', 'root', '-e', sql],
+        { stdio: ['ignore', 'ignore', 'pipe'] });
+      let said = '';
+      child.stderr.setEncoding('utf8').on('data', (text) => { said += text; });
+      child.once('error', broken);
+      child.once('close', () => answer(said));
+    });
   }
 
   tryQuery(sql) {

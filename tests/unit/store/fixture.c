@@ -155,3 +155,27 @@ fixture_sql(struct fixture *f, const char *sql)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
     sqlite3_close(db);
 }
+
+char *
+fixture_dump(struct fixture *f, const char *sql)
+{
+    struct tb_buf out = TB_BUF_INIT;
+    char          path[128];
+    sqlite3      *db;
+    sqlite3_stmt *st;
+    size_t        n;
+
+    snprintf(path, sizeof path, "%s/tombolo.db", f->dir);
+    assert_int_equal(SQLITE_OK, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));
+    if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    while (sqlite3_step(st) == SQLITE_ROW) {
+        for (int i = 0; i < sqlite3_column_count(st); i++)
+            tb_buf_printf(&out, "%s%s", i > 0 ? " " : "", (const char *)sqlite3_column_text(st, i));
+        tb_buf_add_char(&out, '\n');
+    }
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    tb_buf_add_char(&out, '\0');
+    return tb_buf_take(&out, &n);
+}

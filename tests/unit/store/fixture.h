@@ -30,4 +30,6 @@ int64_t fixture_room(struct fixture *f, int64_t creator, bool is_private);
 enum tb_code fixture_join(struct fixture *f, int64_t room, int64_t user, int64_t by);
 int64_t fixture_send(struct fixture *f, int64_t room, int64_t sender, const char *content);
 size_t  fixture_faults(struct fixture *f);      /* of store_check */
+/* Rows as lines, columns parted by blanks; of the open store or the closed one. tb_free it. */
+char   *fixture_dump(struct fixture *f, const char *sql);
 void    fixture_sql(struct fixture *f, const char *sql);        /* on the closed store's file */

@@ -6,7 +6,6 @@
 #include "store/reissue.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 
 #define NEW_JOURNAL "11111111-1111-4111-8111-111111111111"
@@ -116,34 +115,10 @@ reissue(int64_t from, struct store_reissue *out)
     return store_reissue(out, &e);
 }
 
-static char *
-dump(const char *sql)
-{
-    struct tb_buf out = TB_BUF_INIT;
-    char          path[128];
-    sqlite3      *db;
-    sqlite3_stmt *st;
-    size_t        n;
-
-    snprintf(path, sizeof path, "%s/tombolo.db", f.dir);
-    assert_int_equal(SQLITE_OK, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));
-    if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    while (sqlite3_step(st) == SQLITE_ROW) {
-        for (int i = 0; i < sqlite3_column_count(st); i++)
-            tb_buf_printf(&out, "%s%s", i > 0 ? " " : "", (const char *)sqlite3_column_text(st, i));
-        tb_buf_add_char(&out, '\n');
-    }
-    sqlite3_finalize(st);
-    sqlite3_close(db);
-    tb_buf_add_char(&out, '\0');
-    return tb_buf_take(&out, &n);
-}
-
 static int64_t
 number(const char *sql)
 {
-    char    *rows = dump(sql);
+    char    *rows = fixture_dump(&f, sql);
     uint64_t n = 0;
 
     assert_true(tb_str_to_uint((tb_str){ .p = rows, .n = strcspn(rows, "\n") }, INT64_MAX, &n));
@@ -171,10 +146,10 @@ whatever_was_written_says_the_same_under_other_ids_and_the_journal_is_whole(void
         store_status(f.store, &before);
         int64_t from = seed <= 2 ? 1 : 1 + (int64_t)below((uint64_t)before.own_seq);
         store_close(&f.store);
-        char *said = dump(what_it_says), *where = dump(who_is_where);
+        char *said = fixture_dump(&f, what_it_says), *where = fixture_dump(&f, who_is_where);
         assert_int_equal(TB_OK, reissue(from, &r));
         assert_int_equal(before.own_seq - from + 1, r.n_ops);
-        char *says = dump(what_it_says), *is = dump(who_is_where);
+        char *says = fixture_dump(&f, what_it_says), *is = fixture_dump(&f, who_is_where);
         assert_string_equal(said, says);
         assert_string_equal(where, is);
         fixture_reopen(&f);
@@ -231,16 +206,16 @@ what_cannot_be_done_leaves_the_journal_as_it_was(void **state)
     begin(3, 40);
     assert_int_equal(TB_EIO, reissue(1, &r));           /* it is in use */
     store_close(&f.store);
-    char *before = dump("SELECT * FROM journal, self");
+    char *before = fixture_dump(&f, "SELECT * FROM journal, self");
     assert_int_equal(TB_ENOTFOUND, reissue(0, &r));     /* choose did not want to */
     assert_int_equal(TB_EINTERNAL, reissue(100000, &r));
-    char *after = dump("SELECT * FROM journal, self");
+    char *after = fixture_dump(&f, "SELECT * FROM journal, self");
     assert_string_equal(before, after);
     tb_free(before), tb_free(after);
     fixture_sql(&f, "UPDATE journal SET version = 99 WHERE pos = 20");
-    before = dump("SELECT * FROM journal, self");
+    before = fixture_dump(&f, "SELECT * FROM journal, self");
     assert_int_equal(TB_EINPUT, reissue(1, &r));        /* in the middle of the first walk */
-    after = dump("SELECT * FROM journal, self");
+    after = fixture_dump(&f, "SELECT * FROM journal, self");
     assert_string_equal(before, after);
     tb_free(before), tb_free(after);
     fixture_close(&f);

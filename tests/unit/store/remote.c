@@ -7,7 +7,6 @@
 #include "store/follow.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -152,34 +151,10 @@ finish(void **state)
     return 0;
 }
 
-static char *
-dump(struct fixture *f, const char *sql)
-{
-    struct tb_buf out = TB_BUF_INIT;
-    char          path[128];
-    sqlite3      *db;
-    sqlite3_stmt *st;
-    size_t        n;
-
-    snprintf(path, sizeof path, "%s/tombolo.db", f->dir);
-    assert_int_equal(SQLITE_OK, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));
-    if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    while (sqlite3_step(st) == SQLITE_ROW) {
-        for (int i = 0; i < sqlite3_column_count(st); i++)
-            tb_buf_printf(&out, "%s%s", i > 0 ? " " : "", (const char *)sqlite3_column_text(st, i));
-        tb_buf_add_char(&out, '\n');
-    }
-    sqlite3_finalize(st);
-    sqlite3_close(db);
-    tb_buf_add_char(&out, '\0');
-    return tb_buf_take(&out, &n);
-}
-
 static void
 expect_rows(struct fixture *f, const char *expected, const char *sql)
 {
-    char *rows = dump(f, sql);
+    char *rows = fixture_dump(f, sql);
     assert_string_equal(expected, rows);
     tb_free(rows);
 }
@@ -241,7 +216,7 @@ what_does_not_follow_is_refused_and_leaves_nothing(void **state)
     fixture_room(&site[0], fixture_user(&site[0], "ann"), false);
     struct store_origin o = origin_of(&site[0]), stranger = o;
     fetch(&site[0], 0);
-    char *before = dump(&site[1], "SELECT * FROM self");
+    char *before = fixture_dump(&site[1], "SELECT * FROM self");
     assert_int_equal(TB_ECONFLICT, add(&site[1], &o, carried.entries + 1, 1, NULL));        /* a gap */
     carried.entries[2].chain[0] ^= 1;
     assert_int_equal(TB_ECONFLICT, add(&site[1], &o, carried.entries, 3, NULL));            /* the last of three */
@@ -254,7 +229,7 @@ what_does_not_follow_is_refused_and_leaves_nothing(void **state)
     struct chain newer = chain_next(&start, 1, 1, carried.entries[0].at, carried.entries[0].kind, 99, carried.entries[0].body);
     memcpy(carried.entries[0].chain, newer.bytes, CHAIN_SIZE);
     assert_int_equal(TB_EINPUT, add(&site[1], &o, carried.entries, 1, NULL));               /* of a newer program */
-    char *after = dump(&site[1], "SELECT * FROM self");
+    char *after = fixture_dump(&site[1], "SELECT * FROM self");
     assert_string_equal(before, after);
     tb_free(before);
     tb_free(after);
@@ -653,10 +628,10 @@ act(struct fixture *f)
 static void
 expect_equal(const char *sql, uint64_t seed)
 {
-    char *first = dump(&site[0], sql);
+    char *first = fixture_dump(&site[0], sql);
 
     for (int i = 1; i < SITES; i++) {
-        char *other = dump(&site[i], sql);
+        char *other = fixture_dump(&site[i], sql);
         if (strcmp(first, other) != 0)
             fail_msg("seed %" PRIu64 ": %s\n%s\nis at site %d\n%s", seed, sql, first, i, other);
         tb_free(other);

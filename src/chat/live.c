@@ -3,6 +3,7 @@
 #include "live_inside.h"
 
 #include "base/log.h"
+#include "base/scan.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 
 enum {
     MINUTE_MS = 60000,
+    STEP_BACK_EVERY_MS = 60000,         /* how often a step back of the journal is told */
     SWEEP_MS = 1000,                    /* how often expired tokens are looked for */
     MAX_AUTHORIZATION = 4096 + 16,      /* bytes of a handshake's header that are kept: a token and its scheme */
 };
@@ -285,6 +287,32 @@ check_offset(struct client *c, tb_str offset)
     store_find_offset(c->live->settings.store, &k->r);
 }
 
+/* Somebody has been further in this journal than it goes: it was set back, by an old copy or a disk that lied. A pid proves
+ * it; an offset says so, and anybody may write one. */
+static void
+note_step_back(struct live *l, int64_t to, bool is_proved)
+{
+    enum log_level level = is_proved ? LOG_ERROR : LOG_WARN;
+    int64_t        now = tb_mono_ms(l->settings.clock);
+
+    l->stats.steps_back++;
+    if (l->step_back_told_ms != 0 && now - l->step_back_told_ms < STEP_BACK_EVERY_MS)
+        return;
+    l->step_back_told_ms = now;
+    if (log_wants(level))
+        log_write(level, "journal.step_back", "head=%" PRId64 " client_has_seen=%" PRId64, l->head, to);
+}
+
+/* The position that an offset names, whatever else is in it; 0: none. */
+static int64_t
+position_of(tb_str offset)
+{
+    struct tb_scan s = tb_scan_of(offset);
+    uint64_t       pos = 0;
+
+    return tb_str_to_uint(tb_scan_until(&s, '-'), INT64_MAX, &pos) ? (int64_t)pos : 0;
+}
+
 /* With a pid of ours it is recovered from its offset, or from its start when it never learnt one; otherwise it is new. */
 static void
 begin(struct client *c, const json_t *auth)
@@ -298,7 +326,10 @@ begin(struct client *c, const json_t *auth)
         feed_start(c);
         return;
     }
-    if (!recovery_pid_read(&l->key, c->user->id, tb_str_of(l->journal_uuid), pid, sid, &start) || start > l->head) {
+    bool is_ours = recovery_pid_read(&l->key, c->user->id, tb_str_of(l->journal_uuid), pid, sid, &start);
+    if (is_ours && (start > l->head || position_of(offset) > l->head))
+        note_step_back(l, start > l->head ? start : position_of(offset), start > l->head);
+    if (!is_ours || start > l->head) {
         l->stats.refused_pid++;
         feed_start(c);
         return;

@@ -115,6 +115,7 @@ struct live {
     /* live.c */
     int64_t           wake_ms;          /* what was last wished for; INT64_MAX: nothing */
     int64_t           sweep_at_ms;
+    int64_t           step_back_told_ms;
     bool              is_stopping;
     size_t            n_pending;        /* requests of the store and calls of the chat under way */
     struct live_stats stats;

@@ -274,7 +274,8 @@ static const struct {
       "room_id, user_id, id, is_member, stamp, node, joined_at, join_pos, before, own,"
       " iif(is_member OR NOT EXISTS (SELECT 1 FROM journal.history_floor), read, 0)" },
     { "member_span", "'room ' || room_id || ', user ' || user_id", "user_id, room_id, from_pos, to_pos" },
-    { "message", "'id ' || id", "id, room_id, sender_id, hlc, created_at, pos, seq, node, content" },
+    { "message", "'id ' || id", "id, room_id, sender_id, hlc, created_at, pos, seq, node, content,"
+      " iif(node = (SELECT node FROM journal.self), arrived_at, 0)" },
     { "room_horizon", "'room ' || room_id", "room_id, hlc, message_id" },
     { "receipt", "'message ' || message_id || ', user ' || user_id", "message_id, user_id, delivered_at, read_at" },
 };

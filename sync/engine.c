@@ -2,7 +2,8 @@
  *
  *             timer               reached              fits                  ours
  *    resting -------> connecting --------> migrating -------> enrolling -----------> pushing <----> pulling
- *       ^                 |                    |               |  ^  |               |  |  ^          ^
+ *       ^                 |                    |               |  ^  |  |            ^  |  ^          ^
+ *       |                 |                    |               |  |  |  '-> sending -'  |  |          |
  *       |                 |                    |      no number|  |  |  nothing left |  |  | new ops  | a look at
  *       |                 |                    |   or restored v  |  |               v  |  |          | the others
  *       |                 |                    |    numbering,    |  |             level --'          |
@@ -14,7 +15,8 @@
  *                                                           |        |
  *                                                           '--------'--> diverged, for good
  *
- * Paused, it goes to resting from wherever it is, between two steps, and stays there.
+ * Sending: the centre is behind what the journal still has of our ops (it was restored, or made anew), so it gets the tables.
+ * A failure there leads to resting as well. Paused, it goes to resting from wherever it is, between two steps, and stays there.
  *
  * What always holds: a local read has ended before the network is waited for (so the WAL can be checkpointed); the centre
  * is never told of an op that is not durable here; after any failure the link is dropped and the centre is asked where it
@@ -30,7 +32,7 @@
 static const char *const state_names[SYNC_STATE_COUNT] = {
     [SYNC_RESTING] = "resting",     [SYNC_CONNECTING] = "connecting", [SYNC_MIGRATING] = "migrating",
     [SYNC_ENROLLING] = "enrolling", [SYNC_NUMBERING] = "numbering",   [SYNC_RESTORING] = "restoring",
-    [SYNC_PUSHING] = "pushing",     [SYNC_PULLING] = "pulling",       [SYNC_LEVEL] = "level",
+    [SYNC_SENDING] = "sending",     [SYNC_PUSHING] = "pushing",     [SYNC_PULLING] = "pulling",       [SYNC_LEVEL] = "level",
     [SYNC_DIVERGED] = "diverged",
 };
 
@@ -40,9 +42,11 @@ static const unsigned allowed_moves[SYNC_STATE_COUNT] = {
     [SYNC_RESTING] = TO(SYNC_CONNECTING),
     [SYNC_CONNECTING] = TO(SYNC_MIGRATING) | TO(SYNC_RESTING),
     [SYNC_MIGRATING] = TO(SYNC_ENROLLING) | TO(SYNC_RESTING),
-    [SYNC_ENROLLING] = TO(SYNC_NUMBERING) | TO(SYNC_RESTORING) | TO(SYNC_PUSHING) | TO(SYNC_RESTING) | TO(SYNC_DIVERGED),
+    [SYNC_ENROLLING] = TO(SYNC_NUMBERING) | TO(SYNC_RESTORING) | TO(SYNC_SENDING) | TO(SYNC_PUSHING) | TO(SYNC_RESTING) |
+                       TO(SYNC_DIVERGED),
     [SYNC_NUMBERING] = TO(SYNC_ENROLLING) | TO(SYNC_RESTING) | TO(SYNC_DIVERGED),
     [SYNC_RESTORING] = TO(SYNC_ENROLLING) | TO(SYNC_RESTING) | TO(SYNC_DIVERGED),
+    [SYNC_SENDING] = TO(SYNC_PUSHING) | TO(SYNC_RESTING),
     [SYNC_PUSHING] = TO(SYNC_LEVEL) | TO(SYNC_PULLING) | TO(SYNC_RESTING),
     [SYNC_PULLING] = TO(SYNC_PUSHING) | TO(SYNC_RESTING),
     [SYNC_LEVEL] = TO(SYNC_PUSHING) | TO(SYNC_PULLING) | TO(SYNC_RESTING),
@@ -51,7 +55,7 @@ static const unsigned allowed_moves[SYNC_STATE_COUNT] = {
 
 static const bool has_link[SYNC_STATE_COUNT] = {
     [SYNC_MIGRATING] = true, [SYNC_ENROLLING] = true, [SYNC_NUMBERING] = true, [SYNC_RESTORING] = true,
-    [SYNC_PUSHING] = true,   [SYNC_PULLING] = true,   [SYNC_LEVEL] = true,
+    [SYNC_SENDING] = true,   [SYNC_PUSHING] = true,   [SYNC_PULLING] = true,   [SYNC_LEVEL] = true,
 };
 
 void
@@ -61,7 +65,7 @@ engine_move(struct sync_engine *s, enum sync_state to)
     assert(s->is_linked == has_link[to]);
     log_debug("sync.state", "from=%s to=%s", state_names[s->state], state_names[to]);
     s->state = to;
-    s->with.facts->is_up = to == SYNC_PUSHING || to == SYNC_PULLING || to == SYNC_LEVEL;
+    s->with.facts->is_up = to == SYNC_SENDING || to == SYNC_PUSHING || to == SYNC_PULLING || to == SYNC_LEVEL;
     s->with.facts->is_diverged = to == SYNC_DIVERGED;
 }
 
@@ -78,6 +82,7 @@ drop(struct sync_engine *s)
         s->with.target->ops->drop(s->with.target);
     s->is_linked = false;
     push_drop(s);
+    tables_drop(s);
     enrol_let_go(s);
 }
 
@@ -228,6 +233,7 @@ wait_ms(const struct sync_engine *s)
     case SYNC_CONNECTING:
     case SYNC_MIGRATING:
     case SYNC_ENROLLING:
+    case SYNC_SENDING:
     case SYNC_PUSHING:
     case SYNC_PULLING:
         return 0;
@@ -280,6 +286,9 @@ sync_engine_step(struct sync_engine *s)
         break;
     case SYNC_RESTORING:
         enrol_restore(s);
+        break;
+    case SYNC_SENDING:
+        tables_send(s);
         break;
     case SYNC_PUSHING:
         push(s);

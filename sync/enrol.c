@@ -257,16 +257,22 @@ find_our_end(struct sync_engine *s, bool *is_there, struct tb_err *e)
     return TB_OK;
 }
 
-/* Every op is chained to the one before, so one op that is the same vouches for all before it. */
+/* Every op is chained to the one before, so one op that is the same vouches for all before it. Ops that have left the journal
+ * were at the centre once; one that stands before the last of them was restored, and nobody can compare any more: it gets
+ * the tables, which change nothing of what it has. */
 static enum tb_code
 find_their_end(struct sync_engine *s, const struct sync_place *p, bool *is_here, struct tb_err *e)
 {
     struct one last = { 0 };
     bool       found = false;
 
-    *is_here = p->last_seq == 0;
-    if (p->last_seq == 0)
+    *is_here = p->last_seq < s->me.floor_seq || p->last_seq == 0;
+    if (*is_here)
         return TB_OK;
+    if (p->last_seq == s->me.floor_seq) {
+        *is_here = memcmp(s->me.floor_chain, p->chain, sizeof p->chain) == 0;
+        return TB_OK;
+    }
     if (read_one(s, p->last_seq - 1, &last, &found, e) != TB_OK)
         return e->code;
     *is_here = found && memcmp(last.chain, p->chain, sizeof last.chain) == 0;
@@ -334,7 +340,12 @@ fit(struct sync_engine *s, const struct sync_place *p)
     push_stand_at(s, p->last_seq, tb_wall_ms(s->with.clock));
     sync_pull_begin(s->pull);
     s->is_parked_stale = true;
-    engine_move(s, SYNC_PUSHING);
+    if (p->last_seq >= s->me.floor_seq) {
+        engine_move(s, SYNC_PUSHING);
+        return;
+    }
+    tables_begin(s);
+    engine_move(s, SYNC_SENDING);
 }
 
 void

@@ -1,6 +1,6 @@
 #pragma once
 /* What the files of the engine share: engine.c moves between states, enrol.c is all that comes before the first push, push.c
- * the way up; pull.h is the way down. Threads: the sync thread (see engine.h). */
+ * the way up, tables.c what goes up first where ops are missing; pull.h is the way down. Threads: the sync thread (see engine.h). */
 #include "engine.h"
 #include "pull.h"
 
@@ -18,6 +18,15 @@ struct parking {                /* the op whose content the centre refuses; it g
     int64_t  seq;               /* 0: none */
     unsigned refusal;
     char     why[sizeof((struct tb_err *)0)->why];
+};
+
+struct sending {                /* of the tables */
+    struct store_rows_at at;    /* up to there they are at the centre, on this link */
+    size_t               limit; /* ops in a batch: less while one is looked for that the centre refuses */
+    size_t               n_ops, n_refused;
+    unsigned             refusal;       /* the centre's, of the next op; 0: none */
+    char                 why[sizeof((struct tb_err *)0)->why];
+    bool                 goes_on;       /* the link was let go of only to look for that one */
 };
 
 enum asked { ASKED_NOTHING, ASKED_UNDER_WAY, ASKED_DONE };      /* of the store, before the first push */
@@ -52,6 +61,8 @@ struct sync_engine {
     size_t                   n_parked;
     int64_t                  marked_seq;        /* what the journal knows */
     int64_t                  pushed_at_ms;      /* when pushed_seq became what it is; wall clock */
+    /* tables.c */
+    struct sending sending;
     /* enrol.c */
     enum asked    asked;
     struct tb_err asked_err;                    /* once it is done */
@@ -89,3 +100,8 @@ void push_mark(struct sync_engine *s);          /* lets the journal know, if it 
 enum tb_code push_note_parked(struct sync_engine *s, struct tb_err *e);     /* asks the centre, if that may have changed */
 void push_stand_at(struct sync_engine *s, int64_t seq, int64_t wall_ms);
 void push_drop(struct sync_engine *s);          /* the link goes: what was gathered is forgotten */
+
+/* tables.c */
+void tables_begin(struct sync_engine *s);       /* before the first step in sending on a link */
+void tables_send(struct sync_engine *s);        /* a step in sending */
+void tables_drop(struct sync_engine *s);        /* the link goes */

@@ -369,6 +369,27 @@ park(struct sync_target *t, const struct store_entry *entry, unsigned refusal, c
     return sql_batch_park(m->batches[m->filling], entry, refusal, tb_str_of(why), e);
 }
 
+static enum tb_code
+add_row(struct sync_target *t, const struct op *op, struct tb_err *e)
+{
+    struct mysql_target *m = self(t);
+    return sql_batch_add_row(m->batches[m->filling], op, e);
+}
+
+static void
+park_row(struct sync_target *t, const struct op *op, unsigned refusal, const char *why)
+{
+    struct mysql_target *m = self(t);
+    sql_batch_park_row(m->batches[m->filling], op, refusal, tb_str_of(why));
+}
+
+static void
+skip_to(struct sync_target *t, int64_t seq, const uint8_t chain[16])
+{
+    struct mysql_target *m = self(t);
+    sql_batch_skip_to(m->batches[m->filling], seq, chain);
+}
+
 /* What the server says of a value, and of nothing else: it may be the link, the schema or the disk as well. */
 static bool
 is_about_content(unsigned code)
@@ -449,7 +470,8 @@ free_target(struct sync_target *t)
 static const struct sync_target_ops ops = {
     .connect = connect_to, .migrate = migrate, .enrol = enrol, .take_number = take_number, .set_epoch = set_epoch,
     .heads = heads, .parked = parked, .read_ops = ops_of, .tell_seen = tell_seen, .begin = begin, .add = add, .park = park,
-    .send = send_batch, .finish = finish, .sent = sent, .drop = drop, .interrupt = interrupt, .free = free_target,
+    .add_row = add_row, .park_row = park_row, .skip_to = skip_to, .send = send_batch, .finish = finish, .sent = sent,
+    .drop = drop, .interrupt = interrupt, .free = free_target,
 };
 
 enum tb_code

@@ -20,7 +20,7 @@
 #define ROWS_PER_STATEMENT 256
 
 /* START TRANSACTION, the fence and COMMIT are shorter than this together; counted so that max_bytes holds for the whole. */
-#define FRAME_BYTES 512
+#define FRAME_BYTES 640
 
 #define NEWER(table, value, stamp)                                       \
     "n." stamp ">`" table "`.`" value "_stamp` OR (n." stamp "=`" table "`.`" value "_stamp` AND n.node>`" table "`.`" \
@@ -124,6 +124,7 @@ struct sql_batch {
     size_t           n_ops;
     int64_t          last_seq;
     uint8_t          last_chain[16];
+    bool             is_floor;          /* what is up to last_seq has no rows in op_log */
     struct sync_sent *sent;
     size_t           n_sent, cap_sent;
     struct tb_buf    text;
@@ -386,6 +387,7 @@ sql_batch_begin(struct sql_batch *b, const struct sql_fence *fence, size_t max_b
     b->fence = *fence;
     b->max_bytes = max_bytes;
     b->n_ops = b->n_sent = 0;
+    b->is_floor = false;
     b->last_seq = fence->last_seq;
 }
 
@@ -409,6 +411,22 @@ take_back(struct sql_batch *b, const struct mark marks[SHAPE_COUNT])
         b->rows[i].n_open = marks[i].n_open;
         b->rows[i].n_statements = marks[i].n_statements;
     }
+}
+
+static void
+mark(const struct sql_batch *b, struct mark out[SHAPE_COUNT])
+{
+    for (int i = 0; i < SHAPE_COUNT; i++)
+        out[i] = (struct mark){ b->rows[i].sql.n, b->rows[i].n_open, b->rows[i].n_statements };
+}
+
+static enum tb_code
+take_back_if_full(struct sql_batch *b, const struct mark marks[SHAPE_COUNT], struct tb_err *e)
+{
+    if (b->n_ops == 0 || length(b) <= b->max_bytes)
+        return TB_OK;
+    take_back(b, marks);
+    return tb_fail(e, TB_ETOOBIG, NULL, "batch of %zu ops is full", b->n_ops);
 }
 
 static void
@@ -444,15 +462,12 @@ sql_batch_add(struct sql_batch *b, const struct store_entry *entry, struct tb_er
         return tb_wrap(e, "op %" PRId64, entry->seq);
     }
     op.node = entry->node, op.seq = entry->seq, op.at = entry->at;
-    for (int i = 0; i < SHAPE_COUNT; i++)
-        marks[i] = (struct mark){ b->rows[i].sql.n, b->rows[i].n_open, b->rows[i].n_statements };
+    mark(b, marks);
     add_effect(b, &op);
     add_log(b, entry, entry->kind);
     tb_arena_fini(&mem);
-    if (b->n_ops > 0 && length(b) > b->max_bytes) {
-        take_back(b, marks);
-        return tb_fail(e, TB_ETOOBIG, NULL, "batch of %zu ops is full", b->n_ops);
-    }
+    if (take_back_if_full(b, marks, e) != TB_OK)
+        return e->code;
     note_sent(b, &op);
     note_last(b, entry);
     return TB_OK;
@@ -468,6 +483,37 @@ sql_batch_park(struct sql_batch *b, const struct store_entry *entry, unsigned re
     add_log(b, entry, OP_PARKED);
     note_last(b, entry);
     return TB_OK;
+}
+
+enum tb_code
+sql_batch_add_row(struct sql_batch *b, const struct op *op, struct tb_err *e)
+{
+    struct mark marks[SHAPE_COUNT];
+
+    assert(b->last_seq == b->fence.last_seq);
+    mark(b, marks);
+    add_effect(b, op);
+    if (take_back_if_full(b, marks, e) == TB_OK)
+        b->n_ops++;
+    return e->code;
+}
+
+void
+sql_batch_park_row(struct sql_batch *b, const struct op *op, unsigned refusal, tb_str why)
+{
+    assert(b->last_seq == b->fence.last_seq);
+    if (op->seq != 0)
+        add_row_with_text(b, SHAPE_PARKED, INTS(op->node, op->seq, op->kind, refusal), why);
+    b->n_ops++;
+}
+
+void
+sql_batch_skip_to(struct sql_batch *b, int64_t seq, const uint8_t chain[16])
+{
+    assert(b->last_seq == b->fence.last_seq && seq > b->last_seq);
+    b->is_floor = true;
+    b->last_seq = seq;
+    memcpy(b->last_chain, chain, sizeof b->last_chain);
 }
 
 const struct sync_sent *
@@ -499,15 +545,20 @@ add_fence(struct sql_batch *b, int64_t now_ms)
                   "UPDATE `site` SET `last_seq`=IF(`epoch`=%" PRIu32 " AND `last_seq`=%" PRId64 " AND `uuid`=",
                   b->fence.epoch, b->fence.last_seq);
     sql_add_text(&b->text, tb_str_of(b->fence.journal_uuid));
-    tb_buf_printf(&b->text, ",%" PRId64 ",NULL),`chain`=", b->last_seq);
-    sql_add_bytes(&b->text, b->last_chain, sizeof b->last_chain);
+    tb_buf_printf(&b->text, ",%" PRId64 ",NULL)", b->last_seq);
+    if (b->last_seq != b->fence.last_seq) {
+        add_literal(&b->text, ",`chain`=");
+        sql_add_bytes(&b->text, b->last_chain, sizeof b->last_chain);
+    }
+    if (b->is_floor)
+        tb_buf_printf(&b->text, ",`floor`=%" PRId64, b->last_seq);
     tb_buf_printf(&b->text, ",`seen_at`=" SQL_TIME("%" PRId64) " WHERE `id`=%" PRIu32 ";\n", now_ms, b->fence.node);
 }
 
 tb_str
 sql_batch_text(struct sql_batch *b, int64_t now_ms, size_t *n_statements)
 {
-    assert(b->n_ops > 0);
+    assert(b->n_ops > 0 || b->is_floor);
     tb_buf_clear(&b->text);
     tb_buf_add(&b->text, TB_LIT("START TRANSACTION READ WRITE;\n"));
     add_fence(b, now_ms);

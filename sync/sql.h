@@ -31,6 +31,18 @@ enum tb_code sql_batch_add(struct sql_batch *b, const struct store_entry *entry,
 enum tb_code sql_batch_park(struct sql_batch *b, const struct store_entry *entry, unsigned refusal, tb_str why,
                             struct tb_err *e) TB_MUST_CHECK;
 
+/* Adds only the effect of an op that stands for a row (store_follow_rows): it has no place in op_log, and the batch leaves the
+ * centre where it is. Such a batch has no others. */
+struct op;
+enum tb_code sql_batch_add_row(struct sql_batch *b, const struct op *op, struct tb_err *e) TB_MUST_CHECK;
+
+/* Instead of the effect of one that the centre has refused: the op that it stands for is parked there, if anybody knows which
+ * one that was (its seq is not 0). */
+void sql_batch_park_row(struct sql_batch *b, const struct op *op, unsigned refusal, tb_str why);
+
+/* The last batch of rows, which may have none: it moves the centre on to own op seq, and nothing up to there is in op_log. */
+void sql_batch_skip_to(struct sql_batch *b, int64_t seq, const uint8_t chain[16]);
+
 /* Its messages; valid until it is begun again. */
 const struct sync_sent *sql_batch_sent(const struct sql_batch *b, size_t *n);
 

@@ -66,6 +66,14 @@ struct sync_target_ops {
     enum tb_code (*add)(struct sync_target *, const struct store_entry *, struct tb_err *e);
     /* As add, but the op only keeps its place there: its effect is left out, and why is written beside it. */
     enum tb_code (*park)(struct sync_target *, const struct store_entry *, unsigned refusal, const char *why, struct tb_err *e);
+    /* Only the effect of an op that stands for a row of our tables (store_follow_rows): the centre stays where it is, and the
+     * batch has no others. TB_ETOOBIG as add. */
+    enum tb_code (*add_row)(struct sync_target *, const struct op *, struct tb_err *e);
+    /* Instead of one whose content the centre has refused. */
+    void (*park_row)(struct sync_target *, const struct op *, unsigned refusal, const char *why);
+    /* With this batch, which may have no more than that, the centre has our tables as they were after own op seq: that is
+     * where it stands then, and none up to there is in its op_log. */
+    void (*skip_to)(struct sync_target *, int64_t seq, const uint8_t chain[16]);
     /* Sends the batch that was begun last. now_ms: by our clock. Between send and finish only begin and add are called. */
     enum tb_code (*send)(struct sync_target *, int64_t now_ms, struct tb_err *e);
     /* Waits for the answer. TB_OK: all of it is committed there; otherwise it may be, or not. TB_EINPUT, also of send: the

@@ -2,19 +2,11 @@
  * and not with a search. */
 #include "follow.h"
 
-#include "journal.h"
+#include "follower.h"
 #include "queries.h"
 #include "requests.h"
 
 #include <inttypes.h>
-
-struct store_follower {
-    struct db   db;         /* the thread's that opened it */
-    struct self own;
-    int64_t     floor_seq;  /* of our own ops */
-    int64_t     last_seq;   /* where own op last_seq stands is last_pos: the next scan starts there */
-    int64_t     last_pos;
-};
 
 enum tb_code
 store_follow(struct store *s, struct store_follower **out, struct tb_err *e)
@@ -42,12 +34,19 @@ store_unfollow(struct store_follower **f)
 static enum tb_code
 read_own(struct store_follower *f, struct tb_err *e)
 {
-    bool found;
-
     f->floor_seq = 0;
+    f->floor_chain = (struct chain){ 0 };
     if (journal_read_self(&f->db, &f->own, e) != TB_OK)
         return e->code;
-    return db_int(&f->db, Q_FLOOR, ARGS(I(f->own.node)), &f->floor_seq, &found, e);
+    sqlite3_stmt *st = db_query(&f->db, Q_FLOOR, ARGS(I(f->own.node)), e);
+    if (db_next(&f->db, st, e)) {
+        tb_str chain = db_col_text(st, 1);
+        f->floor_seq = db_col_int(st, 0);
+        if (chain.n == CHAIN_SIZE)
+            memcpy(f->floor_chain.bytes, chain.p, CHAIN_SIZE);
+        db_done(st);
+    }
+    return e->code;
 }
 
 void
@@ -67,6 +66,7 @@ store_follow_identity(struct store_follower *f, struct store_identity *out, stru
         return e->code;
     identity_of(&f->own, out);
     out->floor_seq = f->floor_seq;
+    memcpy(out->floor_chain, f->floor_chain.bytes, sizeof out->floor_chain);
     return TB_OK;
 }
 

@@ -23,6 +23,7 @@ struct store_identity {
     uint8_t  own_chain[16];
     char     centre_uuid[37];   /* empty: never met one */
     int64_t  floor_seq;         /* own ops up to this one have been pruned; 0: none has */
+    uint8_t  floor_chain[16];   /* of that op; a follower's only */
 };
 
 void store_make_uuid(char out[37]);      /* RFC 9562, version 4 */
@@ -42,6 +43,25 @@ enum tb_code store_follow_own(struct store_follower *, int64_t after, size_t max
 /* How far the ops of each other site have been applied here, by node; each is called inside a short read transaction. */
 enum tb_code store_follow_vector(struct store_follower *, void (*each)(void *ctx, uint32_t node, int64_t seq), void *ctx,
                                  struct tb_err *e) TB_MUST_CHECK;
+
+/* ---- the tables (follow_rows.c) ---- */
+
+enum store_table { STORE_USERS, STORE_ROOMS, STORE_MEMBERS, STORE_MESSAGES, STORE_RECEIPTS, STORE_TABLE_COUNT };
+
+struct store_rows_at {          /* how far one has come in them; {0}: nowhere yet */
+    enum store_table table;     /* STORE_TABLE_COUNT: nothing is left */
+    int64_t          key[2];    /* of the last row of it that was taken whole */
+    size_t           part;      /* and so many ops of the row after it */
+};
+
+/* The next ops, at most max, that make the rows of the tables as they stand, those of other sites too, with the stamps and
+ * nodes that they have: for a centre that has not seen the ops which made them and which have left the journal. at moves
+ * past what was taken; each says false to an op that it does not take, and nothing follows. All of one call are of one
+ * table, read in one short transaction. Nothing of such an op is known but its effect: seq is 0, but a message's, and so is who let
+ * someone in (by_id). Their text is valid in each only. */
+struct op;
+enum tb_code store_follow_rows(struct store_follower *, struct store_rows_at *at, size_t max,
+                               bool (*each)(void *ctx, const struct op *), void *ctx, struct tb_err *e) TB_MUST_CHECK;
 
 /* ---- changes that sync asks for, on the writer (as in store.h) ---- */
 

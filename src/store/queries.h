@@ -90,6 +90,19 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_MARK_OF, "SELECT seq FROM pushed WHERE seq >= ?1 ORDER BY seq LIMIT 1")                                        \
     X(Q_DROP_MARKS, "DELETE FROM pushed WHERE seq IN (SELECT seq FROM pushed WHERE seq > ?1 AND seq < ?2"              \
                     " ORDER BY seq LIMIT 1000)")                                                                       \
+    /* rows in the order of their keys: key, origin, when, the rest */                                                 \
+    X(Q_USERS_AFTER, "SELECT id, 0, CASE hlc WHEN email_stamp THEN email_node WHEN username_stamp THEN username_node"  \
+                     " WHEN password_stamp THEN password_node ELSE id >> 41 END, hlc, created_at, email, email_stamp," \
+                     " email_node, email_parked, username, username_stamp, username_node, password, password_stamp,"   \
+                     " password_node, last_seen FROM user WHERE id > ?1 ORDER BY id LIMIT ?2")                         \
+    X(Q_ROOMS_AFTER, "SELECT id, 0, id >> 41, hlc, name, is_private, created_by, created_at FROM room WHERE id > ?1"   \
+                     " ORDER BY id LIMIT ?2")                                                                          \
+    X(Q_MEMBERS_AFTER, "SELECT room_id, user_id, node, stamp, id, is_member, joined_at FROM member"                    \
+                       " WHERE (room_id, user_id) > (?1, ?2) ORDER BY room_id, user_id LIMIT ?3")                      \
+    X(Q_MESSAGES_AFTER, "SELECT id, 0, node, hlc, room_id, sender_id, created_at, content, seq FROM message WHERE id > ?1"\
+                        " ORDER BY id LIMIT ?2")                                                                       \
+    X(Q_RECEIPTS_AFTER, "SELECT message_id, user_id, 0, 0, delivered_at, read_at FROM receipt"                         \
+                        " WHERE (message_id, user_id) > (?1, ?2) ORDER BY message_id, user_id LIMIT ?3")               \
     /* the centre */                                                                                                   \
     X(Q_ADD_PUSHED, "INSERT OR IGNORE INTO pushed (seq, at) VALUES (?1, ?2)")                                          \
     X(Q_SET_PUSHED, "UPDATE self SET pushed_seq = max(pushed_seq, ?1), centre_uuid = ?2")                              \

@@ -396,6 +396,169 @@ every_failure_is_passed_on_also_the_same_again_and_what_made_it_diverge(void **s
     fakes_end();
 }
 
+/* ---- tables instead of ops ---- */
+
+enum { ROWS = 25, OPS = 30, FLOOR = 12 };
+
+/* The centre has `there` of 30 ops, of which the journal has those after the 12th. */
+static void
+begin_pruned(int64_t there)
+{
+    fakes_begin(OPS);
+    fakes.n_rows = ROWS;
+    fakes.me.pushed_seq = OPS;
+    fakes.me.floor_seq = FLOOR;
+    fakes_chain(FLOOR, fakes.me.floor_chain);
+    fakes.place.last_seq = there;
+    if (there > 0)
+        fakes_chain(there, fakes.place.chain);
+}
+
+static void
+all_rows_are_there(unsigned times, int64_t but)
+{
+    for (int64_t row = 1; row <= ROWS; row++)
+        if (row != but)
+            assert_in_range(fakes.rows_there[row], 1, times);
+}
+
+static void
+a_centre_that_is_behind_the_oldest_op_gets_the_tables_and_then_the_ops(void **state)
+{
+    (void)state;
+    for (int64_t there = 0; there < FLOOR; there += 5) {
+        begin_pruned(there);
+        fakes.place.chain[3] = 99;      /* what it has cannot be compared any more */
+        fakes_until(SYNC_SENDING);
+        assert_true(fakes.facts.is_up);
+        assert_int_equal(there, fakes.facts.pushed_seq);
+        fakes_until(SYNC_PUSHING);
+        assert_int_equal(FLOOR, fakes.place.last_seq);
+        assert_int_equal(FLOOR, fakes.facts.pushed_seq);
+        assert_int_equal(FLOOR, fakes.floor);
+        assert_memory_equal(fakes.me.floor_chain, fakes.place.chain, 16);
+        fakes_until(SYNC_LEVEL);
+        assert_int_equal(OPS, fakes.place.last_seq);
+        assert_int_equal(4 + 2, fakes.n_pushes);        /* of rows 10, 10 and 5, the floor; of ops 10 and 8 */
+        all_rows_are_there(1, 0);
+        fakes_end();
+    }
+}
+
+static void
+one_that_stands_at_the_oldest_op_gets_none_and_must_have_had_the_same(void **state)
+{
+    (void)state;
+    begin_pruned(FLOOR);
+    fakes_until(SYNC_LEVEL);
+    assert_int_equal(OPS, fakes.place.last_seq);
+    assert_int_equal(0, fakes.rows_there[1]);
+    fakes_end();
+    begin_pruned(FLOOR);
+    fakes.place.chain[3] ^= 1;
+    fakes_until(SYNC_DIVERGED);
+    fakes_end();
+}
+
+static void
+cut_off_among_the_tables_it_begins_them_again(void **state)
+{
+    (void)state;
+    begin_pruned(3);
+    fakes_until(SYNC_SENDING);
+    for (int i = 0; fakes.rows_there[15] == 0; i++) {
+        assert_true(i < 20);
+        sync_engine_step(fakes.engine);
+    }
+    fakes.refuses_push = true;
+    fakes_until(SYNC_RESTING);
+    assert_int_equal(3, fakes.place.last_seq);
+    fakes.refuses_push = false;
+    fakes.now_ms += SYNC_MAX_REST_MS;
+    fakes_until(SYNC_LEVEL);
+    assert_int_equal(2, fakes.rows_there[1]);
+    all_rows_are_there(2, 0);
+    fakes_end();
+}
+
+static void
+a_lost_answer_to_the_last_of_them_is_made_good_by_asking(void **state)
+{
+    (void)state;
+    begin_pruned(3);
+    fakes.loses_floor = true;
+    fakes_until(SYNC_SENDING);
+    fakes_until(SYNC_RESTING);
+    assert_int_equal(FLOOR, fakes.place.last_seq);
+    fakes.now_ms += SYNC_MAX_REST_MS;
+    fakes_until(SYNC_LEVEL);
+    assert_int_equal(OPS, fakes.place.last_seq);
+    all_rows_are_there(1, 0);
+    fakes_end();
+}
+
+static void
+ops_that_leave_while_the_tables_go_up_are_not_waited_for(void **state)
+{
+    (void)state;
+    begin_pruned(0);
+    fakes.floor_rises_to = FLOOR + 3;
+    fakes_until(SYNC_LEVEL);
+    assert_int_equal(FLOOR + 3, fakes.floor);
+    assert_int_equal(OPS, fakes.place.last_seq);
+    all_rows_are_there(1, 0);
+    fakes_end();
+}
+
+static void
+what_does_not_fit_goes_with_the_next_batch_of_rows(void **state)
+{
+    (void)state;
+    begin_pruned(0);
+    fakes.batch_limit = 3;
+    fakes_until(SYNC_LEVEL);
+    all_rows_are_there(1, 0);
+    fakes_end();
+}
+
+static void
+a_row_whose_content_is_refused_is_found_by_halving_and_left_out(void **state)
+{
+    (void)state;
+    for (int64_t poison = 1; poison <= ROWS; poison++) {
+        begin_pruned(0);
+        fakes.row_poison = poison;
+        fakes_until_pushed(OPS);
+        assert_int_equal(0, fakes.rows_there[poison]);
+        assert_int_equal(poison, fakes.row_parked);
+        all_rows_are_there(1, poison);
+        assert_int_equal(0, fakes.n_failures);
+        fakes_end();
+    }
+}
+
+static void
+a_link_that_fails_while_such_a_row_is_looked_for_begins_the_tables_again(void **state)
+{
+    (void)state;
+    begin_pruned(0);
+    fakes.row_poison = 22;
+    for (int i = 0; fakes.n_connects < 2; i++) {
+        assert_true(i < 20);
+        sync_engine_step(fakes.engine);
+    }
+    assert_int_equal(1, fakes.rows_there[20]);
+    fakes.refuses_enrol = true;
+    fakes_until(SYNC_ENROLLING);
+    fakes_until(SYNC_RESTING);
+    memset(fakes.rows_there, 0, sizeof fakes.rows_there);      /* it was emptied again */
+    fakes.refuses_enrol = false;
+    fakes.now_ms += SYNC_MAX_REST_MS;
+    fakes_until_pushed(OPS);
+    all_rows_are_there(1, 22);
+    fakes_end();
+}
+
 /* ---- poison ---- */
 
 static void
@@ -730,6 +893,14 @@ main(void)
         cmocka_unit_test(paused_it_lets_go_of_the_link_wherever_it_is_and_rests_for_any_time),
         cmocka_unit_test(paused_and_resumed_a_diverged_one_stays_diverged),
         cmocka_unit_test(every_failure_is_passed_on_also_the_same_again_and_what_made_it_diverge),
+        cmocka_unit_test(a_centre_that_is_behind_the_oldest_op_gets_the_tables_and_then_the_ops),
+        cmocka_unit_test(one_that_stands_at_the_oldest_op_gets_none_and_must_have_had_the_same),
+        cmocka_unit_test(cut_off_among_the_tables_it_begins_them_again),
+        cmocka_unit_test(a_lost_answer_to_the_last_of_them_is_made_good_by_asking),
+        cmocka_unit_test(ops_that_leave_while_the_tables_go_up_are_not_waited_for),
+        cmocka_unit_test(what_does_not_fit_goes_with_the_next_batch_of_rows),
+        cmocka_unit_test(a_row_whose_content_is_refused_is_found_by_halving_and_left_out),
+        cmocka_unit_test(a_link_that_fails_while_such_a_row_is_looked_for_begins_the_tables_again),
         cmocka_unit_test(an_op_whose_content_is_refused_is_found_by_halving_and_parked_and_the_rest_goes_on),
         cmocka_unit_test(a_lost_connection_parks_nothing),
         cmocka_unit_test(senders_are_told_when_their_messages_are_there_and_not_before),

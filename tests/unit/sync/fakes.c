@@ -1,6 +1,8 @@
 /* Bodies of fakes.h, and of the store's functions that the engine calls: this file is linked before the store. */
 #include "fakes.h"
 
+#include "store/op.h"
+
 #include <stdio.h>
 
 struct fakes fakes;
@@ -64,6 +66,8 @@ store_follow_own(struct store_follower *f, int64_t after, size_t max, size_t max
     *n = 0;
     if (fakes.fails_to_read)
         return tb_fail(e, TB_EIO, NULL, "no rows");
+    if (after < fakes.me.floor_seq)
+        return tb_fail(e, TB_ENOTFOUND, NULL, "pruned");
     fakes.n_reading++;
     for (int64_t seq = after + 1; seq <= fakes.me.own_seq && *n < max; seq++, ++*n) {
         struct store_entry entry = { .seq = seq, .at = (1000 + seq) << 16, .kind = 11, .version = 1 };
@@ -71,6 +75,33 @@ store_follow_own(struct store_follower *f, int64_t after, size_t max, size_t max
         each(ctx, &entry);
     }
     fakes.n_reading--;
+    return TB_OK;
+}
+
+/* All are rooms; the other tables are empty. */
+enum tb_code
+store_follow_rows(struct store_follower *f, struct store_rows_at *at, size_t max, bool (*each)(void *ctx, const struct op *),
+                  void *ctx, struct tb_err *e)
+{
+    size_t n = 0;
+
+    (void)f;
+    if (fakes.fails_to_read)
+        return tb_fail(e, TB_EIO, NULL, "no rows");
+    if (fakes.floor_rises_to != 0)
+        fakes.me.floor_seq = fakes.floor_rises_to;
+    fakes_chain(fakes.me.floor_seq, fakes.me.floor_chain);
+    fakes.n_reading++;
+    while (at->table == STORE_ROOMS && at->key[0] < fakes.n_rows && n < max) {
+        struct op op = { .kind = OP_ROOM_CREATED, .room_created.id = at->key[0] + 1 };
+        if (!each(ctx, &op))
+            break;
+        at->key[0]++;
+        n++;
+    }
+    fakes.n_reading--;
+    if (at->table != STORE_ROOMS || at->key[0] == fakes.n_rows)
+        *at = (struct store_rows_at){ .table = at->table + 1 };
     return TB_OK;
 }
 
@@ -299,8 +330,9 @@ static void
 begin(struct sync_target *t, const struct store_identity *me, int64_t last_seq)
 {
     (void)t, (void)me;
-    fakes.n_in_batch = 0;
+    fakes.n_in_batch = fakes.n_batch_rows = 0;
     fakes.is_parking = false;
+    fakes.batch_floor = 0;
     fakes.batch_first = fakes.batch_last = last_seq;
 }
 
@@ -328,6 +360,36 @@ park(struct sync_target *t, const struct store_entry *entry, unsigned refusal, c
     return add(t, entry, e);
 }
 
+static enum tb_code
+add_row(struct sync_target *t, const struct op *op, struct tb_err *e)
+{
+    (void)t;
+    if (fakes.n_batch_rows == fakes.batch_limit)
+        return tb_fail(e, TB_ETOOBIG, NULL, "full");
+    assert_int_equal(0, fakes.n_in_batch);
+    fakes.batch_rows[fakes.n_batch_rows++] = op->room_created.id;
+    return TB_OK;
+}
+
+static void
+park_row(struct sync_target *t, const struct op *op, unsigned refusal, const char *why)
+{
+    (void)t;
+    assert_int_equal(0, fakes.n_batch_rows);
+    assert_int_equal(1406, refusal);
+    assert_non_null(strstr(why, "too long"));
+    fakes.row_parked = op->room_created.id;
+}
+
+static void
+skip_to(struct sync_target *t, int64_t seq, const uint8_t chain[16])
+{
+    (void)t;
+    assert_true(seq > fakes.batch_last);
+    fakes.batch_last = fakes.batch_floor = seq;
+    memcpy(fakes.batch_chain, chain, sizeof fakes.batch_chain);
+}
+
 static const struct sync_sent *
 sent(struct sync_target *t, size_t *n)
 {
@@ -346,14 +408,29 @@ send(struct sync_target *t, int64_t now_ms, struct tb_err *e)
     fakes.n_sent = fakes.n_in_batch;
     memcpy(fakes.sent_chain, fakes.batch_chain, sizeof fakes.sent_chain);
     fakes.n_in_batch = 0;
+    memcpy(fakes.sent_rows, fakes.batch_rows, sizeof fakes.sent_rows);
+    fakes.n_sent_rows = fakes.n_batch_rows;
     return network(fakes.refuses_send, "send", e);
+}
+
+static enum tb_code
+take_rows(struct sync_target *t, struct tb_err *e)
+{
+    for (size_t i = 0; i < fakes.n_sent_rows; i++)
+        if (fakes.sent_rows[i] == fakes.row_poison) {
+            t->refusal = 1406;
+            return tb_fail(e, TB_EINPUT, NULL, "too long");
+        }
+    for (size_t i = 0; i < fakes.n_sent_rows; i++)
+        fakes.rows_there[fakes.sent_rows[i]]++;
+    return TB_OK;
 }
 
 static enum tb_code
 finish(struct sync_target *t, struct tb_err *e)
 {
     t->refusal = 0;
-    if (network(fakes.refuses_push, "push", e) != TB_OK)
+    if (network(fakes.refuses_push, "push", e) != TB_OK || take_rows(t, e) != TB_OK)
         return e->code;
     if (fakes.poison > fakes.place.last_seq && fakes.poison <= fakes.sent_last && fakes.parked != fakes.poison) {
         t->refusal = 1406;
@@ -361,9 +438,12 @@ finish(struct sync_target *t, struct tb_err *e)
     }
     fakes.n_read_ahead += fakes.n_in_batch;
     fakes.n_pushes++;
+    if (fakes.place.last_seq != fakes.sent_last)
+        memcpy(fakes.place.chain, fakes.sent_chain, sizeof fakes.place.chain);
     fakes.place.last_seq = fakes.sent_last;
-    memcpy(fakes.place.chain, fakes.sent_chain, sizeof fakes.place.chain);
-    return network(fakes.loses_answer, "lost", e);
+    if (fakes.batch_floor != 0)
+        fakes.floor = fakes.batch_floor;
+    return network(fakes.loses_answer || (fakes.loses_floor && fakes.batch_floor != 0), "lost", e);
 }
 
 static void
@@ -376,7 +456,8 @@ drop(struct sync_target *t)
 
 static const struct sync_target_ops ops = {
     .connect = connect_to, .migrate = migrate, .enrol = enrol, .take_number = take_number, .set_epoch = set_epoch,
-    .heads = heads, .read_ops = read_ops, .tell_seen = tell_seen, .parked = parked, .begin = begin, .add = add, .park = park, .send = send,
+    .heads = heads, .read_ops = read_ops, .tell_seen = tell_seen, .parked = parked, .begin = begin, .add = add, .park = park,
+    .add_row = add_row, .park_row = park_row, .skip_to = skip_to, .send = send,
     .finish = finish, .sent = sent, .drop = drop,
 };
 

@@ -24,6 +24,8 @@ struct fakes {
     int64_t               noted;                /* as parked at the centre: the first */
     size_t                n_noted;
     bool                  holds_users;
+    int64_t               n_rows;           /* of its tables, one op each */
+    int64_t               floor_rises_to;   /* as soon as they are read; 0: it stays */
     enum tb_code          own_answer;           /* to what enrolment asks */
     /* the centre */
     struct sync_target target;
@@ -42,6 +44,11 @@ struct fakes {
     int64_t            poison;              /* the op whose content it refuses; 0: none */
     int64_t            parked;              /* the op that was parked last */
     bool               is_parking;          /* the batch being filled, or the one on its way */
+    int64_t            batch_rows[100], sent_rows[100], row_poison, row_parked;
+    size_t             n_batch_rows, n_sent_rows;
+    unsigned           rows_there[100];     /* how often each came */
+    int64_t            floor, batch_floor;
+    bool               loses_floor;         /* the answer of the batch that moves it */
     unsigned           n_looks, n_told;     /* calls of heads and tell_seen */
     struct sync_head   heads[2];            /* other sites; node 0: none */
     int64_t            lost_from;           /* ops of others from there on are not in op_log; 0: all are */

@@ -242,6 +242,50 @@ an_op_of_a_newer_program_is_refused(void **state)
     sql_batch_free(&b);
 }
 
+static void
+rows_leave_the_centre_where_it_is_and_the_last_batch_moves_it_on(void **state)
+{
+    static const uint8_t chain[16] = { 0xab };
+    struct sql_batch    *b = sql_batch_new();
+    struct tb_err        e = { 0 };
+    struct op            op = { .kind = OP_ROOM_CREATED, .node = 9, .at = 77, .room_created = { .id = 3, .name = TB_LIT("r") } };
+    size_t               n;
+    (void)state;
+    sql_batch_begin(b, &fence, 1 << 20);
+    assert_int_equal(TB_OK, sql_batch_add_row(b, &op, &e));
+    const char *text = text_of(b, &n);
+    assert_non_null(strstr(text, "',40,NULL),`seen_at`="));
+    assert_non_null(strstr(text, "SELECT 3,77,9,0,0,0,_utf8mb4 X'72'"));
+    assert_null(strstr(text, "op_log"));
+    assert_null(strstr(text, "chain"));
+    assert_int_equal(4, n);
+    sql_batch_skip_to(b, 50, chain);
+    assert_non_null(strstr(text_of(b, &n), "',50,NULL),`chain`=X'ab000000000000000000000000000000',`floor`=50,`seen_at`="));
+    sql_batch_begin(b, &fence, 1 << 20);
+    sql_batch_skip_to(b, 50, chain);        /* a batch of nothing else */
+    text = text_of(b, &n);
+    assert_int_equal(3, n);
+    op.seq = 12;
+    sql_batch_begin(b, &fence, 1 << 20);
+    sql_batch_park_row(b, &op, 1406, TB_LIT("no"));
+    text = text_of(b, &n);
+    assert_non_null(strstr(text, "INSERT INTO `parked` (`node`,`seq`,`kind`,`code`,`reason`) VALUES(9,12,5,1406,_utf8mb4 X'6e6f')"));
+    assert_int_equal(4, n);
+    op.seq = 0;
+    sql_batch_begin(b, &fence, 1 << 20);
+    sql_batch_park_row(b, &op, 1406, TB_LIT("no"));
+    assert_null(strstr(text_of(b, &n), "parked"));
+    assert_int_equal(3, n);
+    sql_batch_begin(b, &fence, 4096);
+    while (sql_batch_add_row(b, &op, &e) == TB_OK)
+        ;
+    assert_int_equal(TB_ETOOBIG, e.code);
+    sql_batch_skip_to(b, 50, chain);
+    text = text_of(b, &n);
+    assert_true(strlen(text) <= 4096);
+    sql_batch_free(&b);
+}
+
 int
 main(void)
 {
@@ -254,6 +298,7 @@ main(void)
         cmocka_unit_test(a_first_op_fits_whatever_its_size),
         cmocka_unit_test(a_batch_begins_anew),
         cmocka_unit_test(an_op_of_a_newer_program_is_refused),
+        cmocka_unit_test(rows_leave_the_centre_where_it_is_and_the_last_batch_moves_it_on),
     };
     return tap_run(tests);
 }

@@ -102,7 +102,7 @@ class Site {
       if (pick === 0) {
         const side = await bob.room(`side ${this.nth}`);
         await ann.join(side.id);
-        await ann.delete(`/rooms/${side.id}/members/me`);
+        await Promise.all([ann, bob].map((who) => who.delete(`/rooms/${side.id}/members/me`)));
       } else if (pick === 1) {
         done(await ann.patch('/auth/me', { username: `ann ${this.nth} \\ 'é😀`, currentPassword: ann.password }), 200);
       } else if (pick === 2) {

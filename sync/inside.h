@@ -60,6 +60,7 @@ struct sync_engine {
     int64_t                 *parked;            /* its seqs */
     size_t                   n_parked;
     int64_t                  marked_seq;        /* what the journal knows */
+    int64_t                  marked_at_ms;      /* monotonic; when it was told last */
     int64_t                  pushed_at_ms;      /* when pushed_seq became what it is; wall clock */
     /* tables.c */
     struct sending sending;

@@ -10,11 +10,15 @@
 
 #include <inttypes.h>
 
-enum { SMALL_BATCH = 16 };      /* ops that any link carries in time, or none */
+enum {
+    SMALL_BATCH = 16,           /* ops that any link carries in time, or none */
+    MARK_EVERY_MS = 250,        /* while there is more to push: each mark is a commit of the journal */
+};
 
 /* ---- what the journal remembers of it ---- */
 
-/* The journal's memory is behind the centre's word by at most one of these: it serves history's syncedAt, not sync. */
+/* The journal's memory may be behind the centre's word, on a long way up by MARK_EVERY_MS: it serves history's syncedAt, not
+ * sync. */
 static void marked(struct store_op *op);
 
 void
@@ -23,11 +27,19 @@ push_mark(struct sync_engine *s)
     if (s->is_marking || s->pushed_seq <= s->marked_seq)
         return;
     s->is_marking = true;
+    s->marked_at_ms = engine_now_ms(s);
     s->mark = (struct store_mark_pushed){
         .op = { .reply_to = s->with.inbox, .on_done = marked }, .seq = s->pushed_seq, .at = s->pushed_at_ms,
     };
     memcpy(s->mark.centre_uuid, s->centre_uuid, sizeof s->mark.centre_uuid);
     store_mark_pushed(s->with.store, &s->mark);
+}
+
+static void
+mark_if_due(struct sync_engine *s)
+{
+    if (s->state == SYNC_LEVEL || engine_now_ms(s) - s->marked_at_ms >= MARK_EVERY_MS)
+        push_mark(s);
 }
 
 static void
@@ -44,7 +56,7 @@ marked(struct store_op *op)
         s->marked_seq = m->seq;
     store_op_fini(op);
     if (is_done && !s->is_closing)
-        push_mark(s);
+        mark_if_due(s);
 }
 
 /* ---- what the centre has parked ---- */
@@ -96,7 +108,7 @@ push_stand_at(struct sync_engine *s, int64_t seq, int64_t wall_ms)
     s->pushed_seq = seq;
     s->pushed_at_ms = wall_ms;
     s->with.facts->pushed_seq = seq;
-    push_mark(s);
+    mark_if_due(s);
 }
 
 /* ---- gathering ---- */
@@ -145,6 +157,7 @@ level(struct sync_engine *s)
 {
     it_works(s);
     engine_move(s, SYNC_LEVEL);
+    push_mark(s);
 }
 
 /* Reads what comes after that op into s->next: maybe nothing. */

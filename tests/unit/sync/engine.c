@@ -314,6 +314,19 @@ the_journal_is_told_of_one_place_at_a_time_and_of_the_newest_in_the_end(void **s
     fakes_end();
 }
 
+/* Each time is a commit of the journal, for which others wait. */
+static void
+a_long_way_up_tells_the_journal_now_and_then_and_at_its_end(void **state)
+{
+    (void)state;
+    fakes_begin(100);
+    fakes_until(SYNC_LEVEL);
+    assert_int_equal(10, fakes.n_pushes);
+    assert_true(fakes.n_marks <= 2);
+    assert_int_equal(100, fakes.marked_seq);
+    fakes_end();
+}
+
 static void
 a_full_disk_delays_the_mark_and_not_the_push(void **state)
 {
@@ -889,6 +902,7 @@ main(void)
         cmocka_unit_test(a_centre_that_fell_behind_gets_what_it_lacks),
         cmocka_unit_test(the_age_of_a_backlog_is_known_before_the_centre_is_reached),
         cmocka_unit_test(the_journal_is_told_of_one_place_at_a_time_and_of_the_newest_in_the_end),
+        cmocka_unit_test(a_long_way_up_tells_the_journal_now_and_then_and_at_its_end),
         cmocka_unit_test(a_full_disk_delays_the_mark_and_not_the_push),
         cmocka_unit_test(paused_it_lets_go_of_the_link_wherever_it_is_and_rests_for_any_time),
         cmocka_unit_test(paused_and_resumed_a_diverged_one_stays_diverged),

@@ -1,6 +1,11 @@
-/* How fast a backlog goes up, beside the same statements sent by a bare loop to the same server, in one run, and what of
- * the processors it takes (which a busy machine does not blur). Measures, and asserts nothing about speed.
- * usage: sync-speed [messages, default 20000] [receipts of each, default 10] */
+/* Figures of sync against a real server. Measures, and asserts nothing about speed.
+ * usage: sync-speed [messages, default 20000] [receipts of each, default 10] [rounds, default 3]
+ *            How fast a backlog goes up, beside the same statements sent by a bare loop to the same server, in one run, what of
+ *            the processors it takes (which a busy machine does not blur), and what it does to who sends meanwhile.
+ *        sync-speed bootstrap [messages]     a new, empty site takes all of a centre
+ *        sync-speed links                    a backlog over links of 20, 200 and 600 ms a round trip, and over one of 1 Mbit/s
+ *        sync-speed lag [sends a second, default 500] [seconds, default 20]      from an answer to COMMIT at the centre */
+#include "proxy.h"
 #include "work.h"
 
 #include "base/log.h"
@@ -15,10 +20,53 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WINDOW = 500, BATCH = 2000, MAX_TEXTS = 10000 };
+enum { WINDOW = 500, BATCH = 2000, MAX_TEXTS = 10000, SENDS_PER_S = 200, CALM_S = 8, MAX_SAMPLES = 1 << 20 };
 
 static struct centre  centre;
 static struct fixture f;
+static int64_t        sender, room;     /* of fill */
+
+/* ---- latencies ---- */
+
+struct samples { int64_t us[MAX_SAMPLES]; size_t n; };
+
+static int
+by_size(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static double
+percentile(struct samples *s, double p)
+{
+    if (s->n == 0)
+        return 0;
+    qsort(s->us, s->n, sizeof *s->us, by_size);
+    return (double)s->us[(size_t)(p * (double)(s->n - 1))] / 1000;
+}
+
+static void
+sample(struct samples *s, int64_t us)
+{
+    if (s->n < MAX_SAMPLES)
+        s->us[s->n++] = us;
+}
+
+static int64_t
+now_us(void)
+{
+    return tb_mono_us(&tb_clock_system);
+}
+
+static void
+pause_until(int64_t at_us)
+{
+    int64_t         left = at_us - now_us();
+    struct timespec t = { .tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000 };
+    if (left > 0)
+        nanosleep(&t, NULL);
+}
 
 static void
 await(size_t n)
@@ -41,8 +89,10 @@ fill(int64_t n_messages, int n_receipts)
     static struct store_add_message sends[WINDOW];
     static int64_t                  ids[WINDOW];
     struct store_receipts_of       *of = tb_alloc((size_t)(n_receipts + 1) * sizeof *of);
-    int64_t                         sender = fixture_user(&f, "sender"), room = fixture_room(&f, sender, false);
     char                            name[16];
+
+    sender = fixture_user(&f, "sender");
+    room = fixture_room(&f, sender, false);
 
     for (int i = 0; i < n_receipts; i++) {
         snprintf(name, sizeof name, "user%d", i);
@@ -136,23 +186,55 @@ send_texts(const struct texts *t)
     return took;
 }
 
-static int64_t
-sync_all(void)
+/* One send, and how long its answer took. */
+static void
+send_one(struct samples *out)
 {
-    struct sync_settings settings = { .store = f.store, .clock = &tb_clock_system, .url = centre.url, .batch = BATCH,
+    int64_t began = now_us();
+
+    fixture_send(&f, room, sender, content.p);
+    sample(out, now_us() - began);
+}
+
+/* Sends at a steady rate for that long; until_level: or until s is level. */
+static int64_t
+serve(struct sync *s, int64_t most_us, struct samples *out)
+{
+    int64_t            began = now_us(), next = began;
+    struct sync_status now = { 0 };
+
+    while (now_us() - began < most_us) {
+        pause_until(next);
+        next += 1000000 / SENDS_PER_S;
+        if (out != NULL)
+            send_one(out);
+        if (s != NULL)
+            sync_status(s, &now);
+        if (now.state == SYNC_UP && now.lag_ops <= (out != NULL ? SENDS_PER_S / 4 : 0))
+            break;
+    }
+    return now_us() - began;
+}
+
+static struct sync *
+open_sync(struct fixture *g, const char *url)
+{
+    struct sync_settings settings = { .store = g->store, .clock = &tb_clock_system, .url = url, .batch = BATCH,
                                       .connect_timeout_ms = 2000, .io_timeout_ms = 10000 };
-    struct sync_status   now = { 0 };
     struct tb_err        e = { 0 };
     struct sync         *s;
-    struct timespec      step = { .tv_nsec = 1000000 };
-    int64_t              began = tb_mono_us(&tb_clock_system);
 
-    assert_int_equal(TB_OK, sync_open(&s, &settings, &e));
-    while (now.state != SYNC_UP || now.lag_ops > 0) {
-        nanosleep(&step, NULL);
-        sync_status(s, &now);
-    }
-    int64_t took = tb_mono_us(&tb_clock_system) - began;
+    if (sync_open(&s, &settings, &e) != TB_OK)
+        fail_msg("%s", e.why);
+    return s;
+}
+
+static int64_t
+sync_all(const char *url, struct samples *sends)
+{
+    struct sync *s = open_sync(&f, url);
+    int64_t      took = serve(s, INT64_MAX, sends);
+
     sync_close(&s);
     return took;
 }
@@ -205,27 +287,25 @@ empty(void)
     centre_sql(&centre, "UPDATE chat.site SET last_seq = 0");
 }
 
-int
-main(int argc, char **argv)
+static int
+backlog(uint64_t n_messages, uint64_t n_receipts, uint64_t rounds)
 {
-    static struct texts texts;
-    uint64_t            n_messages = 20000, n_receipts = 10;
+    static struct texts   texts;
+    static struct samples calm, busy;
+    struct store_status   now;
 
-    if ((argc > 1 && !tb_str_to_uint(tb_str_of(argv[1]), 10000000, &n_messages)) ||
-        (argc > 2 && !tb_str_to_uint(tb_str_of(argv[2]), 1000, &n_receipts))) {
-        fprintf(stderr, "usage: sync-speed [messages] [receipts of each]\n");
-        return 2;
-    }
-    log_set(LOG_WARN, LOG_LOGFMT);
-    centre_start(&centre, NULL);
-    fixture_open(&f);
-    f.settings.members_per_room = 1001;
-    fixture_reopen(&f);
     fill((int64_t)n_messages, (int)n_receipts);
-    for (int round = 0; round < 3; round++) {
+    for (uint64_t round = 0; round < rounds; round++) {
+        calm.n = busy.n = 0;
+        serve(NULL, CALM_S * 1000000, &calm);
         struct cost before = spent();
-        int64_t     synced = sync_all();
+        int64_t     synced = sync_all(centre.url, &busy);
+        store_status(f.store, &now);
+        n_messages = (uint64_t)now.own_seq;
         report("sync", n_messages, synced, before);
+        printf("  sends meanwhile: p50 %.1f ms, p99 %.1f ms; without: p50 %.1f ms, p99 %.1f ms; p99 is %.2f times that\n",
+               percentile(&busy, 0.5), percentile(&busy, 0.99), percentile(&calm, 0.5), percentile(&calm, 0.99),
+               percentile(&busy, 0.99) / percentile(&calm, 0.99));
         empty();
         texts.n = 0;
         write_texts(&texts);
@@ -233,12 +313,143 @@ main(int argc, char **argv)
         int64_t bare = send_texts(&texts);
         report("bare loop", n_messages, bare, before);
         empty();
-        printf("%" PRIu64 " messages with %" PRIu64 " receipts each: sync goes at %.2f of the bare loop's speed\n", n_messages,
+        printf("%" PRIu64 " ops, %" PRIu64 " receipts a message: sync goes at %.2f of the bare loop's speed\n", n_messages,
                n_receipts, (double)bare / (double)synced);
         for (size_t i = 0; i < texts.n; i++)
             tb_free(texts.text[i]);
     }
+    return 0;
+}
+
+static int
+bootstrap(uint64_t n_messages)
+{
+    struct fixture      g;
+    struct store_status there, here = { 0 };
+
+    fill((int64_t)n_messages, 0);
+    sync_all(centre.url, NULL);
+    store_status(f.store, &there);
+    fixture_open(&g);
+    struct cost  before = spent();
+    int64_t      began = now_us();
+    struct sync *s = open_sync(&g, centre.url);
+    while (here.head_pos < there.own_seq) {
+        pause_until(now_us() + 2000);
+        store_status(g.store, &here);
+    }
+    report("bootstrap", n_messages, now_us() - began, before);
+    printf("%" PRIu64 " messages are in a new site after %.1f s\n", n_messages, (double)(now_us() - began) / 1e6);
+    sync_close(&s);
+    fixture_close(&g);
+    return 0;
+}
+
+static const struct { const char *name; unsigned delay_ms, bytes_per_s; int64_t messages; } shapes[] = {
+    { "no delay", 0, 0, 20000 },           { "20 ms a round trip", 10, 0, 20000 },   { "200 ms a round trip", 100, 0, 20000 },
+    { "600 ms a round trip", 300, 0, 20000 }, { "1 Mbit/s, 20 ms a round trip", 10, 125000, 20000 },
+};
+
+static int
+links(void)
+{
+    struct proxy proxy;
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        proxy_start(&proxy, centre.port);
+        proxy.delay_ms = shapes[i].delay_ms;
+        proxy.bytes_per_s = shapes[i].bytes_per_s;
+        if (i == 0)
+            fill(shapes[i].messages, 0);
+        int64_t took = sync_all(proxy.url, NULL);
+        printf("%-30s %6" PRId64 " messages in %6.1f s: %8.0f messages/s\n", shapes[i].name, shapes[i].messages,
+               (double)took / 1e6, (double)shapes[i].messages * 1e6 / (double)took);
+        fflush(stdout);
+        proxy_stop(&proxy);
+        empty();
+    }
+    return 0;
+}
+
+struct pending { struct store_add_message send; int64_t answered_us; int64_t seq; };
+
+static int
+lag(uint64_t rate, uint64_t seconds)
+{
+    static struct pending pending[1 << 16];
+    static struct samples lags, answers;
+    struct store_status   now;
+    struct sync_status    link;
+    size_t                n = rate * seconds, n_sent = 0, n_answered = 0, n_there = 0;
+
+    fill(WINDOW, 0);
+    assert_true(n <= sizeof pending / sizeof *pending);
+    struct sync *s = open_sync(&f, centre.url);
+    serve(s, INT64_MAX, NULL);
+    store_status(f.store, &now);
+    int64_t first_seq = now.own_seq, began = now_us();
+    while (n_there < n) {
+        struct tb_msg_list heard = { 0 };
+        struct tb_msg     *m;
+        for (; n_sent < n && now_us() >= began + (int64_t)(n_sent * 1000000 / rate); n_sent++) {
+            pending[n_sent].send = (struct store_add_message){ .room_id = room, .sender_id = sender, .content = content };
+            pending[n_sent].answered_us = -now_us();
+            fixture_prepare(&f, &pending[n_sent].send.op);
+            store_add_message(f.store, &pending[n_sent].send);
+        }
+        (void)tb_mailbox_wait(f.inbox, &heard, SIZE_MAX, 1);
+        while ((m = tb_msg_list_take(&heard)) != NULL) {
+            m->run(m);
+            sample(&answers, now_us() + pending[n_answered].answered_us);
+            pending[n_answered++].answered_us = now_us();   /* one writer, so answers come in the order of sends */
+        }
+        sync_status(s, &link);
+        while (n_there < n_answered && first_seq + (int64_t)n_there < link.pushed_seq)
+            sample(&lags, now_us() - pending[n_there++].answered_us);
+    }
+    printf("%" PRIu64 " sends/s for %" PRIu64 " s: answered after p50 %.1f ms, p99 %.1f ms; at the centre after that p50 %.1f ms,"
+           " p99 %.1f ms, most %.1f ms\n", rate, seconds, percentile(&answers, 0.5), percentile(&answers, 0.99),
+           percentile(&lags, 0.5), percentile(&lags, 0.99), percentile(&lags, 1));
+    for (size_t i = 0; i < n; i++)
+        store_op_fini(&pending[i].send.op);
+    sync_close(&s);
+    return 0;
+}
+
+static uint64_t
+number(int argc, char **argv, int i, uint64_t otherwise)
+{
+    uint64_t v = otherwise;
+
+    if (argc > i && !tb_str_to_uint(tb_str_of(argv[i]), 10000000, &v)) {
+        fprintf(stderr, "usage: sync-speed [messages] [receipts of each] [rounds] | bootstrap [messages] | links | lag [rate] [s]\n");
+        exit(2);
+    }
+    return v;
+}
+
+static int
+measure(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "bootstrap") == 0)
+        return bootstrap(number(argc, argv, 2, 20000));
+    if (argc > 1 && strcmp(argv[1], "links") == 0)
+        return links();
+    if (argc > 1 && strcmp(argv[1], "lag") == 0)
+        return lag(number(argc, argv, 2, 500), number(argc, argv, 3, 20));
+    return backlog(number(argc, argv, 1, 20000), number(argc, argv, 2, 10), number(argc, argv, 3, 3));
+}
+
+int
+main(int argc, char **argv)
+{
+    log_set(LOG_WARN, LOG_LOGFMT);
+    centre_start(&centre, NULL);
+    fixture_open(&f);
+    f.settings.members_per_room = 1001;
+    fixture_reopen(&f);
+    int code = measure(argc, argv);
     fixture_close(&f);
     centre_stop(&centre);
-    return 0;
+    return code;
 }

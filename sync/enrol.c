@@ -303,11 +303,6 @@ judge(struct sync_engine *s, const struct sync_place *p, struct tb_err *e)
                 ": a copy of it is in use", p->epoch, me->epoch);
         return FITS_NOT;
     }
-    if (me->floor_seq > 0 && p->last_seq <= me->floor_seq) {   /* a newer backup of it helps, and then it goes on by itself */
-        tb_fail(e, TB_EIO, NULL, "the centre has our ops up to %" PRId64 " only, and those up to %" PRId64 " have left this journal"
-                " (journal.keep_days): restore a newer backup of the centre", p->last_seq, me->floor_seq);
-        return FITS_NOT;
-    }
     bool is_longer = p->last_seq > me->own_seq;
     TB_TRY(is_longer ? find_our_end(s, &is_common, e) : find_their_end(s, p, &is_common, e));
     if (e->code != TB_OK)

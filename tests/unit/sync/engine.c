@@ -281,26 +281,6 @@ a_centre_that_fell_behind_gets_what_it_lacks(void **state)
 }
 
 static void
-a_centre_that_lacks_what_the_journal_no_longer_has_is_told_so_and_waited_for(void **state)
-{
-    (void)state;
-    fakes_begin(20);
-    fakes.me.floor_seq = 10;
-    fakes.place.last_seq = 5;
-    fakes_chain(5, fakes.place.chain);
-    fakes_until(SYNC_ENROLLING);
-    fakes_until(SYNC_RESTING);
-    assert_non_null(strstr(fakes.failure.why, "restore a newer backup of the centre"));
-    assert_int_equal(0, fakes.n_pushes);
-    fakes.place.last_seq = 15;
-    fakes_chain(15, fakes.place.chain);
-    fakes.now_ms += SYNC_MAX_REST_MS;
-    fakes_until(SYNC_LEVEL);
-    assert_int_equal(20, fakes.place.last_seq);
-    fakes_end();
-}
-
-static void
 the_age_of_a_backlog_is_known_before_the_centre_is_reached(void **state)
 {
     (void)state;
@@ -920,7 +900,6 @@ main(void)
         cmocka_unit_test(success_makes_the_next_rest_short_again_but_connecting_alone_does_not),
         cmocka_unit_test(a_centre_that_does_not_fit_stops_it_for_good_and_nothing_is_written),
         cmocka_unit_test(a_centre_that_fell_behind_gets_what_it_lacks),
-        cmocka_unit_test(a_centre_that_lacks_what_the_journal_no_longer_has_is_told_so_and_waited_for),
         cmocka_unit_test(the_age_of_a_backlog_is_known_before_the_centre_is_reached),
         cmocka_unit_test(the_journal_is_told_of_one_place_at_a_time_and_of_the_newest_in_the_end),
         cmocka_unit_test(a_long_way_up_tells_the_journal_now_and_then_and_at_its_end),

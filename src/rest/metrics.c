@@ -46,7 +46,7 @@ write_live(struct tb_buf *out, const struct live *live)
     metrics_value(out, "tombolo_recovery_refused_total", "why", "pid", s.refused_pid);
     metrics_value(out, "tombolo_recovery_refused_total", "why", "offset", s.refused_offset);
     metrics_value(out, "tombolo_recovery_refused_total", "why", "old", s.refused_old);
-    one(out, "tombolo_steps_back_total", METRICS_COUNTER, s.steps_back, "Sockets that had seen more than the journal has: look at it.");
+    one(out, "tombolo_steps_back_total", METRICS_COUNTER, s.steps_back, "Sockets that had seen more than there is.");
     one(out, "tombolo_fell_behind_total", METRICS_COUNTER, s.fell_behind, "Times that a live socket's queue was full.");
     one(out, "tombolo_catch_up_pages_total", METRICS_COUNTER, s.pages, "Pages read for sockets that catch up.");
     one(out, "tombolo_delivered_total", METRICS_COUNTER, s.delivered, "Deliveries that were proved and stored.");

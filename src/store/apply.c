@@ -1,7 +1,7 @@
 /* Bodies of apply.h. Values that the last writer wins compare (stamp, node) in the statement itself. */
 #include "apply.h"
 
-#include "horizon.h"
+#include "journal.h"
 #include "queries.h"
 
 #include <stdlib.h>
@@ -125,18 +125,16 @@ static enum tb_code
 apply_message_sent(struct db *d, const struct op *op, uint32_t own_node, struct tb_err *e)
 {
     int64_t id = op->message_sent.id, room = op->message_sent.room_id, sender = op->message_sent.sender_id;
-    bool    has_left = false;
 
-    /* Ours is known, also when it is no longer here: then its op is being repeated. */
-    if (op->node == own_node && (horizon_has_left(d, id, &has_left, e) != TB_OK || has_left))
-        return e->code;
     if (db_run(d, Q_ADD_MESSAGE,
                ARGS(I(id), I(room), I(sender), I(op->at), I(op->message_sent.created_at), I(op->pos), I(op->seq),
                     I(op->node), T(op->message_sent.content)),
                e) != TB_OK)
         return e->code;
-    if (sqlite3_changes(d->sql) == 0)       /* it is known: an op may be repeated, and counts once; the last is the one */
-        return db_run(d, Q_REPEATED, ARGS(I(id), I(op->seq), I(op->node)), e);      /* that can be at the centre */
+    /* It is known, or was before it left the tables: an op may be repeated, and counts once. The last is the one that can be at
+     * the centre. */
+    if (sqlite3_changes(d->sql) == 0)
+        return db_run(d, Q_REPEATED, ARGS(I(id), I(op->seq), I(op->node)), e);
     if (db_run(d, Q_COUNT_MESSAGE, ARGS(I(room)), e) != TB_OK ||
         db_run(d, Q_COUNT_OWN, ARGS(I(room), I(sender)), e) != TB_OK)
         return e->code;

@@ -171,7 +171,8 @@ enum { RECEIPTS_AT_ONCE = 32 };
     /* messages */                                                                                                     \
     X(Q_ADD_MESSAGE, "INSERT INTO message (id, room_id, sender_id, hlc, created_at, pos, seq, node, content)"          \
                      " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS"                                     \
-                     " (SELECT 1 FROM history_floor WHERE node = ?1 >> 41 AND message_id >= ?1) ON CONFLICT (id) DO NOTHING")                       \
+                     " (SELECT 1 FROM history_floor WHERE node = ?1 >> 41 AND message_id >= ?1)"                       \
+                     " ON CONFLICT (id) DO NOTHING")                                                                   \
     X(Q_REPEATED, "UPDATE message SET seq = ?2 WHERE id = ?1 AND node = ?3 AND seq < ?2")                              \
     X(Q_COUNT_OWN, "UPDATE member SET own = own + 1 WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1")            \
     X(Q_COUNT_EARLY_READS, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND is_member = 1 AND user_id IN"     \

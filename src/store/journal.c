@@ -12,7 +12,10 @@
 #include <sodium.h>
 #include <stdio.h>
 
-enum { TAIL_CHECKED = 256 };    /* ops whose chain is checked at every start: a batch */
+enum {
+    TAIL_CHECKED = 256,     /* ops whose chain is checked at every start: a batch */
+    DOUBTS_A_LINE = 1000,   /* of a clock that was set back each op is one */
+};
 
 void
 store_make_uuid(char out[UUID_SIZE])
@@ -140,10 +143,21 @@ journal_new_id(struct journal *j, int64_t *counter)
     return (int64_t)j->self.node << ID_COUNTER_BITS | ++*counter;
 }
 
+/* It was set back while we run. Ops go on from the last one; a person has to look at the clock. */
+static void
+doubt_clock(struct journal *j, int64_t now)
+{
+    if (hlc_wall_is_behind(j->self.hlc, now) && j->n_clock_doubts++ % DOUBTS_A_LINE == 0)
+        log_warn("clock.behind", "wall_ms=%" PRId64 " last_op_ms=%" PRId64, now, hlc_ms(j->self.hlc));
+}
+
 struct op
 journal_begin(struct journal *j, enum op_kind kind)
 {
-    j->self.hlc = hlc_next(j->self.hlc, tb_wall_ms(j->clock));
+    int64_t now = tb_wall_ms(j->clock);
+
+    doubt_clock(j, now);
+    j->self.hlc = hlc_next(j->self.hlc, now);
     return (struct op){ .kind = kind, .version = OP_VERSION, .node = j->self.node, .at = j->self.hlc };
 }
 

@@ -254,6 +254,24 @@ a_clock_far_ahead_does_not_pull_ours_along_and_one_a_little_ahead_does(void **st
 }
 
 static void
+a_clock_that_is_set_back_while_we_run_is_doubted_and_order_goes_on(void **state)
+{
+    struct fixture     *f = &site[0];
+    struct store_status now;
+    (void)state;
+    fixture_user(f, "ann");
+    f->wall_ms -= 4 * 60 * 1000;
+    fixture_user(f, "bob");             /* a little is no matter */
+    store_status(f->store, &now);
+    assert_int_equal(0, now.n_clock_doubts);
+    f->wall_ms -= 2 * 60 * 1000;
+    fixture_user(f, "cem");
+    store_status(f->store, &now);
+    assert_int_equal(1, now.n_clock_doubts);
+    expect_rows(f, "1 2 3 \n", "SELECT group_concat(seq, ' ') || ' ' FROM (SELECT seq FROM journal ORDER BY at)");
+}
+
+static void
 what_was_parked_keeps_its_place_and_has_no_effect(void **state)
 {
     (void)state;
@@ -690,6 +708,7 @@ main(void)
         cmocka_unit_test_setup_teardown(what_is_known_is_passed_over, begin, finish),
         cmocka_unit_test_setup_teardown(what_does_not_follow_is_refused_and_leaves_nothing, begin, finish),
         cmocka_unit_test_setup_teardown(a_clock_far_ahead_does_not_pull_ours_along_and_one_a_little_ahead_does, begin, finish),
+        cmocka_unit_test_setup_teardown(a_clock_that_is_set_back_while_we_run_is_doubted_and_order_goes_on, begin, finish),
         cmocka_unit_test_setup_teardown(what_was_parked_keeps_its_place_and_has_no_effect, begin, finish),
         cmocka_unit_test_setup_teardown(of_two_who_registered_one_email_the_first_keeps_it_everywhere, begin, finish),
         cmocka_unit_test_setup_teardown(an_earlier_claim_that_comes_late_still_wins, begin, finish),

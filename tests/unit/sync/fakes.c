@@ -1,6 +1,8 @@
 /* Bodies of fakes.h, and of the store's functions that the engine calls: this file is linked before the store. */
 #include "fakes.h"
 
+#include "base/log.h"
+
 #include "store/op.h"
 
 #include <stdio.h>
@@ -535,4 +537,29 @@ fakes_append(int64_t n_ops)
 {
     fakes.me.own_seq += n_ops;
     sync_engine_wake(fakes.engine);
+}
+
+char fakes_last_line[FAKES_LINE];
+
+static void
+keep_line(tb_str line)
+{
+    size_t n = line.n < FAKES_LINE ? line.n : FAKES_LINE - 1;
+
+    memcpy(fakes_last_line, line.p, n);
+    fakes_last_line[n] = '\0';
+}
+
+void
+fakes_listen(void)
+{
+    fakes_last_line[0] = '\0';
+    log_divert(keep_line);
+}
+
+void
+fakes_look_once(void)
+{
+    fakes_until(SYNC_PULLING);
+    fakes_until(SYNC_LEVEL);
 }

@@ -74,3 +74,9 @@ void fakes_until(enum sync_state state);
 void fakes_until_pushed(int64_t seq);       /* the same, until the centre stands there and the engine is level */
 void fakes_append(int64_t n_ops);   /* and wakes the engine */
 void fakes_chain(int64_t seq, uint8_t out[16]);
+void fakes_look_once(void);         /* from level to level by way of one look at the others */
+
+/* The log goes to the test, which sees the newest line; log_divert(NULL) ends it. */
+enum { FAKES_LINE = 512 };
+extern char fakes_last_line[FAKES_LINE];
+void        fakes_listen(void);

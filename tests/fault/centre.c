@@ -220,6 +220,7 @@ void
 centre_freeze(struct centre *c)
 {
     kill(c->pid, SIGSTOP);
+    waitpid(c->pid, NULL, WUNTRACED);   /* until every thread of it stands still */
 }
 
 void

@@ -17,6 +17,7 @@ rig_seed(void)
     else if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         abort();
     printf("# TB_SEED=%" PRIu64 " repeats this run\n", seed);
+    fprintf(stderr, "# TB_SEED=%" PRIu64 "\n", seed);     /* the log of the test is what is left of a run that failed */
     return seed;
 }
 

@@ -6,11 +6,6 @@
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* A metric is its head, once, and its values behind it, each with one label or none. */
-enum metrics_kind { METRICS_GAUGE, METRICS_COUNTER };
-void metrics_head(struct tb_buf *out, const char *name, enum metrics_kind kind, const char *help);
-void metrics_value(struct tb_buf *out, const char *name, const char *label, const char *value, uint64_t n);    /* label NULL: none */
-
 /* All of them. */
 void metrics_write(struct tb_buf *out, const struct rest_settings *of);
 

@@ -1,4 +1,4 @@
-/* Who may read /metrics, and the form of a metric. */
+/* Who may read /metrics. */
 #include "rest/metrics.h"
 #include "tap.h"
 
@@ -33,30 +33,11 @@ metrics_are_for_this_machine_and_configured_addresses(void **state)
             fail_msg("%s", readers[i].name);
 }
 
-static void
-a_metric_is_its_head_and_its_values(void **state)
-{
-    struct tb_buf out = TB_BUF_INIT;
-
-    (void)state;
-    metrics_head(&out, "tombolo_x_total", METRICS_COUNTER, "What x is.");
-    metrics_value(&out, "tombolo_x_total", "why", "a", 1);
-    metrics_value(&out, "tombolo_x_total", "why", "b", UINT64_MAX);
-    metrics_head(&out, "tombolo_y", METRICS_GAUGE, "What y is.");
-    metrics_value(&out, "tombolo_y", NULL, NULL, 0);
-    assert_string_equal("# HELP tombolo_x_total What x is.\n# TYPE tombolo_x_total counter\n"
-                        "tombolo_x_total{why=\"a\"} 1\ntombolo_x_total{why=\"b\"} 18446744073709551615\n"
-                        "# HELP tombolo_y What y is.\n# TYPE tombolo_y gauge\ntombolo_y 0\n",
-                        out.p);
-    tb_buf_fini(&out);
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics_are_for_this_machine_and_configured_addresses),
-        cmocka_unit_test(a_metric_is_its_head_and_its_values),
     };
     return tap_run(tests);
 }

@@ -4,6 +4,8 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "cli_man.h"
+#include "notify.h"
 #include "serve.h"
 #include "store/check.h"
 
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 enum { KEEP_BYTES = 8 << 20, GROW_BYTES = 256 << 10 };      /* see keep_freed_memory */
+enum { OWN_FILES = 100 };       /* journal, threads, control, the centre: some forty at most, and a few to spare */
 
 static const struct option long_options[] = {
     { "config", required_argument, NULL, 'c' }, { "data", required_argument, NULL, 'd' },
@@ -26,7 +29,7 @@ static const struct option long_options[] = {
     { "help", no_argument, NULL, 'H' },         { NULL, 0, NULL, 0 },
 };
 
-static const struct { char letter; const char *help; } option_help[] = {
+static const struct cli_option_help option_help[] = {
     { 'c', "  --config FILE      settings file; else the one that TOMBOLO_CONFIG names, else none\n" },
     { 'd', "  --data DIR         folder of the journal (server.data)\n" },
     { 'h', "  --host ADDRESS     address to listen on (server.host)\n" },
@@ -36,6 +39,7 @@ static const struct { char letter; const char *help; } option_help[] = {
     { 'n', "  --dry-run          read and judge everything, write nothing\n" },
     { 'j', "  --json             data as JSON\n" },
     { 'H', "  --help             this text\n" },
+    { '\0', NULL },
 };
 
 /* ---- settings ---- */
@@ -60,8 +64,9 @@ cli_print(struct tb_buf *out)
 
 /* ---- tombolo serve ---- */
 
+/* As far as we may. A server that cannot have as many connections as it should take says so now, not on the busy day. */
 static void
-raise_descriptor_limit(void)
+raise_descriptor_limit(const struct tb_config *c)
 {
     struct rlimit files;
 
@@ -70,6 +75,9 @@ raise_descriptor_limit(void)
     files.rlim_cur = files.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &files) != 0)
         log_warn("serve.files", "why=\"RLIMIT_NOFILE: %s\"", strerror(errno));
+    if (files.rlim_max < (rlim_t)c->server.max_connections + OWN_FILES)
+        log_warn("serve.files", "why=\"fewer open files are allowed than server.max_connections needs\" limit=%ju needed=%jd",
+                 (uintmax_t)files.rlim_max, (intmax_t)c->server.max_connections + OWN_FILES);
 }
 
 static sigset_t
@@ -125,8 +133,11 @@ wait_for_the_end(struct server *server, const struct options *o, const sigset_t 
 {
     int heard;
 
-    while (sigwait(ours, &heard) == 0 && heard == SIGHUP)
+    while (sigwait(ours, &heard) == 0 && heard == SIGHUP) {
+        notify_manager("RELOADING=1");
         reload(server, o);
+        notify_manager("READY=1");
+    }
 }
 
 /* Answers are made and freed in bursts of some hundred kilobytes. By default each burst's end gives them back to the
@@ -148,7 +159,7 @@ run_serve(const struct options *o)
 
     if (!cli_load(o, &c))
         return MISUSED;
-    raise_descriptor_limit();
+    raise_descriptor_limit(&c);
     keep_freed_memory();
     enum tb_code code = serve_open(&server, &c, NULL, &e);
     tb_config_fini(&c);
@@ -156,7 +167,9 @@ run_serve(const struct options *o)
         fprintf(stderr, "tombolo: %s\n", e.why);
         return FAILED;
     }
+    notify_manager("READY=1");
     wait_for_the_end(server, o, &ours);
+    notify_manager("STOPPING=1");
     let_signals_end_us(&ours);
     serve_close(&server);
     return FINE;
@@ -278,8 +291,7 @@ find_command(const struct command *in, const char *name)
 static void
 print_exit_codes(FILE *to)
 {
-    fputs("\nIt ends with 0 when all went well, 1 when it failed or check found faults, 2 when the command line or a setting\n"
-          "cannot be understood.\n", to);
+    fputs("\n" CLI_EXIT_CODES "\n", to);
 }
 
 static void
@@ -294,7 +306,8 @@ print_help(FILE *to)
 {
     fputs("usage: tombolo COMMAND [OPTIONS]\n\n", to);
     print_commands(commands, to);
-    fputs("  help      this text; tombolo help COMMAND: its options; tombolo help settings: every setting\n", to);
+    fputs("  help      this text; tombolo help COMMAND: its options; tombolo help settings: every setting;\n"
+          "            tombolo help man: the manual page\n", to);
     print_exit_codes(to);
 }
 
@@ -313,9 +326,9 @@ print_command_help(const struct command *group, const struct command *c, FILE *t
 {
     fprintf(to, "usage: tombolo %s%s%s [OPTIONS]%s%s\n\n%s\n\n", group != NULL ? group->name : "", group != NULL ? " " : "",
             c->name, c->operands != NULL ? " " : "", c->operands != NULL ? c->operands : "", c->help);
-    for (size_t i = 0; i < sizeof option_help / sizeof option_help[0]; i++)
-        if (strchr(c->takes, option_help[i].letter) != NULL)
-            fputs(option_help[i].help, to);
+    for (const struct cli_option_help *o = option_help; o->help != NULL; o++)
+        if (strchr(c->takes, o->letter) != NULL)
+            fputs(o->help, to);
     print_exit_codes(to);
 }
 
@@ -339,6 +352,8 @@ run_help(const char *topic, const char *part)
     }
     if (strcmp(topic, "settings") == 0)
         return help_on_settings();
+    if (strcmp(topic, "man") == 0)
+        return cli_man(commands, option_help);
     const struct command *c = find_command(commands, topic), *group = NULL;
     if (c != NULL && c->commands != NULL && part != NULL) {
         group = c;

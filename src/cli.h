@@ -6,6 +6,10 @@
 
 enum exit_code { FINE = 0, FAILED = 1, MISUSED = 2 };
 
+#define CLI_EXIT_CODES                                                                                            \
+    "It ends with 0 when all went well, 1 when it failed or check found faults, 2 when the command line or a\n" \
+    "setting cannot be understood."
+
 enum { CLI_MAX_FLAGS = 64 };            /* settings on one command line */
 
 struct options {

@@ -20,7 +20,17 @@ struct tb_config {
         int64_t  max_connections;           /* 10000 */
         char    *cors_origins;              /* "*" */
         char    *metrics_from;              /* empty: this machine only */
+        bool     http2;                     /* no */
     } server;
+    struct {
+        char    *cert;                      /* empty: no TLS */
+        char    *key;                       /* empty: in the same file */
+        char    *host;                      /* empty: server.host */
+        int64_t  port;                      /* 5443 */
+        int64_t  min_version;               /* enum tb_tls_version; 1.2 */
+        int64_t  handshake_timeout_ms;      /* 10000 */
+        int64_t  ticket_hours;              /* 12; 0: no tickets */
+    } tls;
     struct {
         char    *secret;                    /* JWT_SECRET; empty: made once and kept in the data folder */
         int64_t  token_days;                /* 7 */
@@ -87,6 +97,7 @@ struct tb_config {
     char **origins;                         /* config.c's: where each value came from, by place in the table */
 };
 
+enum tb_tls_version { TB_TLS_1_2, TB_TLS_1_3 };
 enum tb_audience { TB_AUDIENCE_EVERYONE, TB_AUDIENCE_SHARED_ROOMS };
 enum tb_password_cost { TB_COST_MIN, TB_COST_INTERACTIVE, TB_COST_MODERATE };
 

@@ -14,8 +14,10 @@ enum { HOUR_MS = 3600000, DAYS_MAX = 3650 };
 static const char *const costs[] = { "min", "interactive", "moderate", NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 static const char *const formats[] = { "logfmt", "json", NULL };
+static const char *const tls_versions[] = { "1.2", "1.3", NULL };
 static const char *const audiences[] = { "everyone", "shared-rooms", NULL };
-static_assert(TB_AUDIENCE_SHARED_ROOMS == 1 && TB_COST_MODERATE == 2 && LOG_DEBUG == 3 && LOG_JSON == 1,
+static_assert(TB_AUDIENCE_SHARED_ROOMS == 1 && TB_COST_MODERATE == 2 && LOG_DEBUG == 3 && LOG_JSON == 1 &&
+              TB_TLS_1_3 == 1,
               "choices are in the order of their enums");
 
 #define AT(section, key) #section, #key
@@ -40,6 +42,23 @@ const struct config_setting config_table[] = {
       .help = "origins whose pages may read answers: *, a list separated by blanks, or empty" },
     { AT(server, metrics_from), CONFIG_TEXT, IN(server, metrics_from), .initial = "", .max = CONFIG_MAX_LINE,
       .help = "addresses besides this machine's that may read /metrics, separated by blanks" },
+    { AT(server, http2), CONFIG_YES_NO, IN(server, http2), .initial = "no",
+      .help = "speak HTTP/2 with those who ask for it, with TLS and without" },
+
+    { AT(tls, cert), CONFIG_TEXT, IN(tls, cert), .initial = "", .max = 1024,
+      .help = "certificate in PEM, with the chain behind it; empty: no TLS" },
+    { AT(tls, key), CONFIG_TEXT, IN(tls, key), .initial = "", .max = 1024,
+      .help = "its private key in PEM, without a passphrase; empty: in the same file" },
+    { AT(tls, host), CONFIG_TEXT, IN(tls, host), .initial = "", .max = 255,
+      .help = "address to listen on with TLS; empty: that of server.host" },
+    { AT(tls, port), CONFIG_NUMBER, IN(tls, port), .initial = "5443", .max = 65535,
+      .help = "port to listen on with TLS; 0: any free one" },
+    { AT(tls, min_version), CONFIG_CHOICE, IN(tls, min_version), .initial = "1.2", .choices = tls_versions,
+      .help = "oldest version of TLS that is spoken" },
+    { AT(tls, handshake_timeout_ms), CONFIG_NUMBER, IN(tls, handshake_timeout_ms), .initial = "10000", .min = 100,
+      .max = HOUR_MS, .help = "time for a handshake" },
+    { AT(tls, ticket_hours), CONFIG_NUMBER, IN(tls, ticket_hours), .initial = "12", .max = 168,
+      .help = "how long a session can be resumed, and after how long the key of its ticket is replaced; 0: no tickets" },
 
     { AT(auth, secret), CONFIG_TEXT, IN(auth, secret), .initial = "", .max = 1024, .env = "JWT_SECRET", .is_secret = true,
       .help = "key of the tokens; empty: one is made and kept in the data folder" },
@@ -198,6 +217,16 @@ distance(tb_str a, tb_str b)
     return row[b.n];
 }
 
+/* "port": the first setting of that name, in whatever section, is meant. */
+static bool
+is_end_of(tb_str name, tb_str candidate)
+{
+    size_t before = candidate.n - name.n;
+
+    return name.n > 0 && name.n < candidate.n && candidate.p[before - 1] == '.' &&
+           memcmp(candidate.p + before, name.p, name.n) == 0;
+}
+
 void
 config_write_nearest(tb_str name, void (*write)(const struct config_setting *, char[CONFIG_MAX_NAME]),
                      char out[CONFIG_MAX_NAME])
@@ -209,7 +238,7 @@ config_write_nearest(tb_str name, void (*write)(const struct config_setting *, c
         name.n = CONFIG_MAX_NAME - 1;
     for (int i = 0; i < CONFIG_SETTINGS; i++) {
         write(&config_table[i], candidate);
-        size_t d = distance(name, tb_str_of(candidate));
+        size_t d = is_end_of(name, tb_str_of(candidate)) ? 0 : distance(name, tb_str_of(candidate));
         if (d < best) {
             best = d;
             memcpy(out, candidate, CONFIG_MAX_NAME);

@@ -18,6 +18,7 @@
 #include "net/eio.h"
 #include "rest/rest.h"
 #include "serve_control.h"
+#include "serve_tls.h"
 #include "store/store.h"
 #include "sync/archive.h"
 #include "sync/sync.h"
@@ -31,10 +32,13 @@
 /* After net has had NET_STOP_TIMEOUT_MS: what handlers may still need, until the end counts as stuck. Sync takes 3 s. */
 enum { SETTLE_MS = 1500 };
 
+enum { HOUR_MS = 3600 * 1000 };
+
 struct server {
     /* main's */
     const struct tb_clock *clock;
     struct tb_buf          key;             /* of the tokens; wiped once chat has it */
+    struct net_certificate *certificate;    /* NULL: there is none, or net has it */
     struct store          *store;
     struct sync           *sync;
     struct archive        *archive;         /* NULL: there is no centre to read from */
@@ -50,7 +54,7 @@ struct server {
     struct net_eio        *eio;
     struct live           *live;
     struct net_timer      *live_timer;
-    uint16_t               port;
+    uint16_t               port, tls_port;
     _Atomic bool           has_live;        /* the loop's mailbox may be posted to */
     /* steps of the two, told to each other */
     sem_t is_up, is_settled, store_is_closed;
@@ -119,12 +123,19 @@ sync_settings(struct server *s, const struct tb_config *c, struct sync_target *t
 }
 
 static struct net_settings
-net_settings(const struct server *s, const struct tb_config *c)
+net_settings(struct server *s, const struct tb_config *c)
 {
+    struct net_certificate *certificate = s->certificate;
+
+    s->certificate = NULL;
     return (struct net_settings){
         .host = c->server.host, .port = (uint16_t)c->server.port, .max_body = (size_t)c->server.max_body,
         .header_timeout_ms = (unsigned)c->server.header_timeout_ms, .idle_timeout_ms = (unsigned)c->server.idle_timeout_ms,
         .max_connections = (unsigned)c->server.max_connections, .cors_origins = c->server.cors_origins, .clock = s->clock,
+        .http2 = c->server.http2,
+        .tls = { .certificate = certificate, .host = serve_tls_host(c), .port = (uint16_t)c->tls.port,
+                 .handshake_timeout_ms = (unsigned)c->tls.handshake_timeout_ms,
+                 .ticket_ms = (unsigned)c->tls.ticket_hours * HOUR_MS },
     };
 }
 
@@ -298,6 +309,7 @@ open_on_loop(struct server *s)
     rest_open(&s->rest, &with_chat);
     net_handle(s->net, "/", 0, rest_on_request, s->rest);
     s->port = net_port(s->net);
+    s->tls_port = net_tls_port(s->net);
     s->has_live = true;
     return TB_OK;
 }
@@ -402,6 +414,8 @@ open_layers(struct server *s, const struct tb_config *c, const struct serve_part
         return e->code;
     if (chat_secret_load(c->server.data, tb_str_of(c->auth.secret), &s->key, e) != TB_OK)
         return e->code;
+    if (serve_load_certificate(&s->certificate, c, s->clock, e) != TB_OK)
+        return e->code;
     const struct sync_settings sync = sync_settings(s, c, parts->target);
     if (sync_open(&s->sync, &sync, e) != TB_OK || (c->sync.url[0] != '\0' && open_archive(s, c, e) != TB_OK) ||
         open_control(s, c, e) != TB_OK)
@@ -425,6 +439,7 @@ static void
 server_free(struct server **s)
 {
     forget_key(*s);
+    net_certificate_free(&(*s)->certificate);
     sem_destroy(&(*s)->is_up);
     sem_destroy(&(*s)->is_settled);
     sem_destroy(&(*s)->store_is_closed);
@@ -450,7 +465,9 @@ serve_open(struct server **out, const struct tb_config *config, const struct ser
         server_free(&s);
         return e->code;
     }
-    log_info("serve.listening", "host=%s port=%u data=\"%s\"", config->server.host, s->port, config->server.data);
+    log_info("serve.listening", "host=%s port=%u tls_host=%s tls_port=%u http2=%s data=\"%s\"", config->server.host,
+             s->port, s->tls_port != 0 ? serve_tls_host(config) : "none", s->tls_port,
+             config->server.http2 ? "yes" : "no", config->server.data);
     *out = s;
     return TB_OK;
 }
@@ -461,9 +478,12 @@ serve_port(const struct server *s)
     return s->port;
 }
 
+/* ---- what may change meanwhile ---- */
+
 struct reload {
     struct tb_msg      msg;
     struct server     *server;
+    struct net_certificate *certificate;    /* NULL: it stays as it is */
     struct chat_limits chat;
     struct live_limits live;
 };
@@ -475,7 +495,25 @@ run_reload(struct tb_msg *msg)
 
     chat_set_limits(r->server->chat, &r->chat);
     live_set_limits(r->server->live, &r->live);
+    if (r->certificate != NULL)
+        net_use_certificate(r->server->net, &r->certificate);
     tb_free(r);
+}
+
+/* NULL: there is none to be used. The rest of the settings takes effect all the same. */
+static struct net_certificate *
+reload_certificate(struct server *s, const struct tb_config *config)
+{
+    struct net_certificate *c = NULL;
+    struct tb_err e = { 0 };
+
+    if (serve_load_certificate(&c, config, s->clock, &e) != TB_OK)
+        log_error("serve.certificate_not_reloaded", "why=\"%s\"", e.why);
+    if (s->tls_port == 0 && config->tls.cert[0] != '\0')
+        log_warn("serve.no_tls", "why=\"there was no tls.cert when the server started\"");
+    if (s->tls_port == 0)
+        net_certificate_free(&c);
+    return c;
 }
 
 void
@@ -483,7 +521,8 @@ serve_reload(struct server *s, const struct tb_config *config)
 {
     struct reload *r = TB_NEW(struct reload);
 
-    *r = (struct reload){ .msg.run = run_reload, .server = s, .chat = chat_limits(config), .live = live_limits(config) };
+    *r = (struct reload){ .msg.run = run_reload, .server = s, .certificate = reload_certificate(s, config),
+                          .chat = chat_limits(config), .live = live_limits(config) };
     log_set((enum log_level)config->log.level, (enum log_format)config->log.format);
     tb_mailbox_post_always(net_mailbox(s->net), &r->msg);
     log_info("serve.reloaded", "level=%d", (int)config->log.level);

@@ -22,7 +22,8 @@ enum tb_code serve_open(struct server **out, const struct tb_config *config, con
 
 uint16_t serve_port(const struct server *);
 
-/* What may change while connections stay: log level and format, the limits of messages and logins and of sizes. */
+/* What may change while connections stay: log level and format, the limits of messages and logins and of sizes, and the
+ * certificate, which new connections are shown; one that cannot be loaded is logged, and the old one stays. */
 void serve_reload(struct server *, const struct tb_config *config);
 
 void serve_stop(struct server *);           /* from now on nothing new is taken; returns at once */

@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <h2o/http1.h>
+#include <h2o/http2.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -87,6 +89,8 @@ conn_free(struct net_conn *c)
     else
         net->conns = c->next;
     net->n_conns--;
+    if (c->held != NULL)
+        net_certificate_let_go(&c->held);
     tb_free(c);
     net_conn_pause(net, false);     /* there is room for one more now, or a descriptor */
 }
@@ -99,16 +103,65 @@ net_conn_pause(struct net *net, bool pause)
     net->is_paused = pause;
     for (size_t i = 0; i < net->n_listeners; i++) {
         if (pause)
-            h2o_socket_read_stop(net->listeners[i]);
+            h2o_socket_read_stop(net->listeners[i].sock);
         else
-            h2o_socket_read_start(net->listeners[i], net_conn_accept);
+            h2o_socket_read_start(net->listeners[i].sock, net_conn_accept);
     }
+}
+
+/* ---- from bytes to HTTP ---- */
+
+/* h2o is given a socket with nothing in it, so that it has begun to listen before it hears of the bytes that came together with
+ * the end of a handshake. c may be gone afterwards. */
+static void
+start_http(struct net_conn *c)
+{
+    struct net   *net = c->net;
+    h2o_socket_t *sock = c->sock;
+    h2o_buffer_t *early = sock->input;
+
+    h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
+    (c->is_http2 ? h2o_http2_accept : h2o_http1_accept)(&net->accept_ctx, sock,
+                                                        *h2o_get_timestamp(&net->ctx, NULL, NULL));
+    c->h2o_read = sock->_cb.read;       /* it takes this back while it answers */
+    assert(c->h2o_read != NULL);
+    h2o_buffer_dispose(&sock->input);
+    sock->input = early;
+    if (early->size > 0)
+        c->h2o_read(sock, NULL);
+}
+
+static void
+on_handshake(h2o_socket_t *sock, const char *err)
+{
+    struct net_conn *c = sock->on_close.data;
+
+    c->is_handshaking = false;
+    net_certificate_let_go(&c->held);
+    net_conn_touch(c);
+    if (err != NULL) {
+        log_debug("net.handshake_failed", "peer=%s why=\"%s\"", c->peer, err);
+        h2o_socket_close(sock);
+        return;
+    }
+    h2o_iovec_t protocol = h2o_socket_ssl_get_selected_protocol(sock);
+    c->is_http2 = h2o_memis(protocol.base, protocol.len, H2O_STRLIT("h2"));
+    start_http(c);
+}
+
+static void
+start_handshake(struct net_conn *c)
+{
+    c->is_handshaking = true;
+    c->held = net_certificate_hold(c->net);
+    h2o_socket_ssl_handshake(c->sock, c->held, NULL, on_handshake);
 }
 
 void
 net_conn_accept(h2o_socket_t *listener, const char *err)
 {
-    struct net *net = listener->data;
+    struct net_listener *l = listener->data;
+    struct net          *net = l->net;
 
     for (int i = 0; err == NULL && i < ACCEPTS_A_TURN; i++) {
         if (net->n_conns >= net->max_connections) {
@@ -124,9 +177,10 @@ net_conn_accept(h2o_socket_t *listener, const char *err)
             return;
         }
         struct net_conn *c = conn_new(net, sock);
-        h2o_accept(&net->accept_ctx, sock);
-        c->h2o_read = sock->_cb.read;   /* it takes this back while it answers */
-        assert(c->h2o_read != NULL);
+        if (l->with_tls)
+            start_handshake(c);
+        else
+            start_http(c);
     }
 }
 
@@ -192,7 +246,9 @@ has_taken_too_long(struct net_conn *c)
 
     if (c->is_stream)
         return false;
-    if (c->is_lingering)
+    if (c->is_handshaking)
+        return waited_ms >= c->net->handshake_timeout_ms;
+    if (c->is_lingering || c->is_closing)
         return waited_ms >= LINGER_MS;
     if (c->n_unanswered > 0)
         return false;           /* it is us whom the peer waits for */
@@ -205,14 +261,14 @@ has_taken_too_long(struct net_conn *c)
 static bool
 has_sent_too_much(const struct net_conn *c)
 {
-    return c->is_receiving && (c->sock->input->size > NET_MAX_HEAD + c->net->global.max_request_entity_size ||
-                               net_early_has_no_end(c));
+    return c->is_receiving && !c->is_http2 &&
+           (c->sock->input->size > NET_MAX_HEAD + c->net->global.max_request_entity_size || net_early_has_no_end(c));
 }
 
 static bool
 has_begun_a_request(const struct net_conn *c)
 {
-    return !c->is_lingering && !c->is_stream && c->n_requests == 0 && c->sock->input->size > 0;
+    return !c->is_lingering && !c->is_closing && !c->is_stream && c->n_requests == 0 && c->sock->input->size > 0;
 }
 
 void
@@ -229,7 +285,7 @@ net_conn_sweep(void *ctx)
         }
         if (has_taken_too_long(c) || has_sent_too_much(c))
             cut(c);
-        else if (c->is_receiving && net_early_is_too_much(c))
+        else if (c->is_receiving && !c->is_http2 && net_early_is_too_much(c))
             net_early_refuse(c);
     }
     if (net->n_conns < net->max_connections)

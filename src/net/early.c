@@ -6,8 +6,6 @@
 
 #include "base/scan.h"
 
-#include <sys/socket.h>
-
 static tb_str
 head_of(const struct net_conn *c)
 {
@@ -52,6 +50,12 @@ net_early_is_too_much(const struct net_conn *c)
     return target.n > 0 && claimed_length(&head) > net_req_max_body(c->net, target);
 }
 
+static void
+never(h2o_socket_t *sock, const char *err)
+{
+    (void)sock, (void)err;
+}
+
 void
 net_early_refuse(struct net_conn *c)
 {
@@ -60,9 +64,9 @@ net_early_refuse(struct net_conn *c)
     net_error_body(&body, TB_ETOOBIG);
     tb_buf_printf(&answer, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\ncontent-type: " TB_STR_FMT
                   "\r\nContent-Length: %zu\r\n\r\n%s", TB_STR_ARG(NET_JSON), body.n, body.p);
-    /* It fits into the socket's empty buffer; if not, the peer is beyond help. */
-    ssize_t ignored = send(h2o_socket_get_fd(c->sock), answer.p, answer.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)ignored;
+    /* It fits into the socket's empty buffer; if not, the peer is beyond help. The socket is closed before the callback comes. */
+    h2o_iovec_t slice = h2o_iovec_init(answer.p, answer.n);
+    h2o_socket_write(c->sock, &slice, 1, never);
     tb_buf_fini(&body);
     tb_buf_fini(&answer);
     net_conn_linger(c);

@@ -2,6 +2,7 @@
 /* What the files of src/net share. Threads: everything here belongs to the loop, unless it says otherwise. */
 #include "net/net.h"
 #include "net/timers.h"
+#include "net/tls.h"
 
 #include <h2o.h>
 #include <netinet/in.h>
@@ -9,6 +10,7 @@
 
 enum {
     NET_MAX_LISTENERS = 8,      /* addresses one name may stand for; more are not listened on */
+    NET_TICKET_NAME = 16,       /* bytes by which a ticket says which key it wants */
     NET_MAX_ROUTES = 16,        /* handlers; each layer has one or two */
     NET_SWEEP_MS = 1000,        /* how late a time-out may come */
     NET_MAX_HEAD = 16384,       /* bytes of request line and headers; h2o would take 400 KB, from each connection */
@@ -20,7 +22,8 @@ enum {
  *                           any of them --> closed, or (an answer given before the body was read) lingering --> closed
  *
  * idle and receiving have n_requests == 0, busy n_unanswered > 0. What the peer has sent is h2o's until then, so the sweep
- * looks at its buffer to tell idle from receiving. */
+ * looks at its buffer to tell idle from receiving. With TLS all of it comes after a handshake, and closed after a closing in
+ * which the last record may still wait for the peer. With HTTP/2 there are many requests at a time. */
 struct net_conn {
     struct net      *net;
     h2o_socket_t    *sock;              /* h2o's, or ours while lingering */
@@ -31,6 +34,10 @@ struct net_conn {
     int              linger_fd;         /* kept open past h2o's close, or -1 */
     size_t           n_late_bytes;      /* read while lingering */
     bool             is_receiving, is_lingering;
+    bool             is_handshaking;
+    bool             is_closing;        /* a stream that was closed */
+    bool             is_http2;          /* known from ALPN, or from the first request on */
+    struct ssl_ctx_st *held;            /* while is_handshaking */
     bool             is_watched;        /* a request with on_gone waits; see gone.c */
     h2o_socket_cb    h2o_read;          /* h2o's, by which it can be told that the peer has gone */
     bool             is_stream;         /* upgraded: its time-outs are those of who took it */
@@ -63,13 +70,26 @@ struct net_route {
     void  *ctx;
 };
 
+struct net_listener {
+    struct net   *net;
+    h2o_socket_t *sock;
+    bool          with_tls;
+};
+
+struct net_ticket_key {
+    int64_t       made_ms;              /* 0: there is none */
+    unsigned char name[NET_TICKET_NAME], cipher[32], mac[32];
+};
+
 struct net {
     /* fixed by net_open */
     size_t                 max_body;
     unsigned               header_timeout_ms, idle_timeout_ms, stop_timeout_ms, max_connections;
+    unsigned               handshake_timeout_ms, ticket_ms;
+    bool                   is_http2;            /* spoken with those who ask for it */
     char                  *cors_origins;
     bool                   cors_is_any;         /* "*" */
-    uint16_t               port;
+    uint16_t               port, tls_port;
     const struct tb_clock *clock;
     struct tb_mailbox     *inbox;
     int                    wake_fd;             /* eventfd; written by any thread */
@@ -83,8 +103,11 @@ struct net {
     h2o_socket_t          *wake_sock;
     int                    gone_fd;             /* epoll, see gone.c */
     h2o_socket_t          *gone_sock;
-    h2o_socket_t          *listeners[NET_MAX_LISTENERS];
+    struct net_listener    listeners[2 * NET_MAX_LISTENERS];
     size_t                 n_listeners;
+    struct net_certificate *certificate;        /* NULL: no listener with TLS */
+    struct net_ticket_key  tickets[2];          /* see tls.c */
+    struct tb_buf          gathered;            /* see stream.c */
     bool                   is_paused;           /* listening, but not accepting */
     bool                   is_stopping;
     struct net_route       routes[NET_MAX_ROUTES];
@@ -121,6 +144,11 @@ void             net_conn_linger(struct net_conn *);                            
 void             net_conn_sweep(void *ctx);                                     /* cuts what has taken too long */
 void             net_conn_close_idle(struct net *);
 void             net_conn_cut_all(struct net *);
+
+/* tls.c: what a handshake needs of net->certificate, until it is let go. */
+struct ssl_ctx_st *net_certificate_hold(const struct net *);
+void net_certificate_let_go(struct ssl_ctx_st **);
+void net_tickets_fini(struct net *);
 
 /* gone.c: hears when the peer hangs up while its request is with the handlers, and has h2o end the connection. */
 void net_gone_init(struct net *);

@@ -1,6 +1,6 @@
 #pragma once
 /* The loop: listeners, HTTP requests as plain structs, timers, the mailbox by which other threads reach it. src/net is
- * the only folder that includes h2o.h. HTTP/1.1 only: neither an Upgrade to h2c nor an HTTP/2 preface changes that.
+ * the only folder that includes h2o.h. Handlers see no difference between HTTP/1.1 and HTTP/2, with TLS or without.
  * Threads: the one that calls net_open is the loop (TB_LOOP) and calls everything else here, but for net_mailbox and
  * net_stop, which any thread may call. */
 #include "base/clock.h"
@@ -8,6 +8,14 @@
 #include "tombolo/err.h"
 
 struct net;
+
+struct net_tls {                                /* a second listener, with TLS */
+    struct net_certificate *certificate;        /* see net/tls.h; net_open takes it, also when it fails; NULL: no such listener */
+    const char             *host;               /* as that of the first */
+    uint16_t                port;               /* 0: any free one, see net_tls_port */
+    unsigned                handshake_timeout_ms;
+    unsigned                ticket_ms;          /* how long a session can be resumed without a full handshake; 0: not at all */
+};
 
 struct net_settings {
     const char            *host;                /* what to listen on: "0.0.0.0", "::" (both families), "127.0.0.1", a name */
@@ -18,6 +26,8 @@ struct net_settings {
     unsigned               stop_timeout_ms;     /* after net_stop: how long answers may take; 0: NET_STOP_TIMEOUT_MS */
     unsigned               max_connections;     /* beyond it new ones wait in the kernel's queue */
     const char            *cors_origins;        /* "*", or a list separated by blanks; empty: none */
+    bool                   http2;               /* to those who ask for it; without TLS by preface, or by Upgrade: h2c */
+    struct net_tls         tls;
     const struct tb_clock *clock;               /* of timers and time-outs; NULL: the system's */
 };
 
@@ -28,6 +38,7 @@ enum { NET_STOP_TIMEOUT_MS = 5000 };
  * "the port is in use". settings and its texts are borrowed for the call, but the clock for as long as the net lives. */
 enum tb_code net_open(struct net **out, const struct net_settings *settings, struct tb_err *e) TB_MUST_CHECK;
 uint16_t     net_port(const struct net *);
+uint16_t     net_tls_port(const struct net *);      /* 0: there is none */
 
 /* Serves until net_stop. Then listeners are closed, requests that have arrived are answered, idle connections closed; what
  * the handlers have not answered after stop_timeout_ms gets 503 in their place. No connection is left when it returns. */

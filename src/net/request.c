@@ -64,12 +64,19 @@ on_h2o_done(void *arg)
         tell_gone(hook->req);
 }
 
+static bool
+is_http2(const h2o_req_t *h2o)
+{
+    return h2o->version >= 0x200;
+}
+
 static struct net_hook *
 hook_new(h2o_req_t *h2o)
 {
     struct net_hook *hook = h2o_mem_alloc_shared(&h2o->pool, sizeof *hook, on_h2o_done);
 
     *hook = (struct net_hook){ .conn = net_conn_of(h2o) };
+    hook->conn->is_http2 = is_http2(h2o);
     hook->conn->n_requests++;
     net_conn_touch(hook->conn);
     return hook;
@@ -345,7 +352,7 @@ on_request(h2o_handler_t *handler, h2o_req_t *h2o)
     if (route != NULL && r->pub.body.n <= route->max_body) {
         struct net_hook *hook = r->hook;        /* r may be answered and gone, the hook stays for this turn */
         route->on_request(route->ctx, &r->pub);
-        if (hook->req != NULL && hook->req->pub.on_gone != NULL)
+        if (hook->req != NULL && hook->req->pub.on_gone != NULL && !is_http2(h2o))  /* HTTP/2 reads on, and hears it itself */
             net_gone_watch(hook->conn);
         return 0;
     }

@@ -53,6 +53,12 @@ net_port(const struct net *net)
     return net->port;
 }
 
+uint16_t
+net_tls_port(const struct net *net)
+{
+    return net->tls_port;
+}
+
 struct tb_mailbox *
 net_mailbox(struct net *net)
 {
@@ -145,9 +151,10 @@ init_h2o(struct net *net)
     h2o_config_init(&net->global);
     net->global.server_name = h2o_iovec_init(NULL, 0);      /* no Server header: nobody is served by it */
     net->global.max_request_entity_size = net->max_body;
-    net->global.http1.upgrade_to_http2 = 0;
+    net->global.http1.upgrade_to_http2 = net->is_http2;
     /* Ours are looked after by the sweep; h2o's must only never come first. */
     net->global.http1.req_timeout = 2 * ((uint64_t)net->header_timeout_ms + net->idle_timeout_ms + 2 * NET_SWEEP_MS);
+    net->global.http2.idle_timeout = net->global.http1.req_timeout;
 
     h2o_hostconf_t *host = h2o_config_register_host(&net->global, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     net_req_register(net, h2o_config_register_path(host, "/", 0));
@@ -176,34 +183,78 @@ copy_settings(struct net *net, const struct net_settings *s)
     net->idle_timeout_ms = s->idle_timeout_ms;
     net->stop_timeout_ms = s->stop_timeout_ms > 0 ? s->stop_timeout_ms : NET_STOP_TIMEOUT_MS;
     net->max_connections = s->max_connections;
+    net->handshake_timeout_ms = s->tls.handshake_timeout_ms;
+    net->ticket_ms = s->tls.ticket_ms;
+    net->is_http2 = s->http2;
     net->cors_origins = tb_str_to_c(tb_str_of(s->cors_origins));
     net->cors_is_any = tb_str_eq(tb_str_of(s->cors_origins), TB_LIT("*"));
-    net->port = s->port;
     net->clock = s->clock != NULL ? s->clock : &tb_clock_system;
+}
+
+/* The sockets of one listener, not yet the loop's. */
+struct bound {
+    int      fds[NET_MAX_LISTENERS];
+    size_t   n;
+    uint16_t port;
+};
+
+static void
+unbind(const struct bound *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        close(b->fds[i]);
+}
+
+static enum tb_code
+bind_both(const struct net_settings *s, struct bound *plain, struct bound *tls, struct tb_err *e)
+{
+    plain->port = s->port;
+    tls->port = s->tls.port;
+    if (net_listen(s->host, &plain->port, plain->fds, &plain->n, e) != TB_OK)
+        return e->code;
+    if (s->tls.certificate == NULL || net_listen(s->tls.host, &tls->port, tls->fds, &tls->n, e) == TB_OK)
+        return TB_OK;
+    unbind(plain);
+    return e->code;
+}
+
+static void
+accept_from(struct net *net, const struct bound *b, bool with_tls)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct net_listener *l = &net->listeners[net->n_listeners++];
+        *l = (struct net_listener){ .net = net, .with_tls = with_tls };
+        l->sock = watch(net, b->fds[i], net_conn_accept);
+        l->sock->data = l;
+    }
 }
 
 enum tb_code
 net_open(struct net **out, const struct net_settings *settings, struct tb_err *e)
 {
-    int         fds[NET_MAX_LISTENERS];
-    size_t      n_fds;
-    uint16_t    port = settings->port;
+    struct net_certificate *certificate = settings->tls.certificate;
+    struct bound            plain = { 0 }, tls = { 0 };
 
     assert(tb_thread_is(TB_LOOP));
-    if (net_listen(settings->host, &port, fds, &n_fds, e) != TB_OK)
+    if (bind_both(settings, &plain, &tls, e) != TB_OK) {
+        net_certificate_free(&certificate);
         return e->code;
+    }
 
     struct net *net = TB_NEW(struct net);
     copy_settings(net, settings);
-    net->port = port;
+    net->port = plain.port;
+    net->tls_port = tls.port;
     net->inbox = tb_mailbox_new(MAILBOX_LIMIT, wake, net);
     net->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(net->wake_fd >= 0);
     init_h2o(net);
     net->wake_sock = watch(net, net->wake_fd, on_wake);
     net_gone_init(net);
-    for (; net->n_listeners < n_fds; net->n_listeners++)
-        net->listeners[net->n_listeners] = watch(net, fds[net->n_listeners], net_conn_accept);
+    if (certificate != NULL)
+        net_use_certificate(net, &certificate);
+    accept_from(net, &plain, false);
+    accept_from(net, &tls, true);
     h2o_linklist_init_anchor(&net->postponed);
     net->next_turn = net_timer_new(net, net_stream_next_turn, net);
     net->sweep = net_timer_new(net, net_conn_sweep, net);
@@ -228,7 +279,7 @@ static void
 close_listeners(struct net *net)
 {
     while (net->n_listeners > 0)
-        h2o_socket_close(net->listeners[--net->n_listeners]);
+        h2o_socket_close(net->listeners[--net->n_listeners].sock);
 }
 
 /* What has arrived by now is still taken. */
@@ -333,6 +384,9 @@ net_close(struct net **out)
     net_timers_fini(&net->timers);
     fini_h2o(net);
     tb_mailbox_free(&net->inbox);
+    net_certificate_free(&net->certificate);
+    net_tickets_fini(net);
+    tb_buf_fini(&net->gathered);
     tb_free(net->cors_origins);
     tb_free(net);
     *out = NULL;

@@ -1,4 +1,6 @@
 /* Streams: what is left of a connection when HTTP has let go of it. h2o's socket stays, with the same net_conn.
+ * With TLS h2o makes a record, and its overhead, of every slice that is written, so slices are gathered first; it has
+ * encrypted, and by that copied them, when the call to write returns.
  * Always: at most one write is under way; after net_stream_close or on_gone nothing here is touched again; a stream is in
  * net->postponed exactly while it has been given its share of this turn and there is more: h2o does not read for it then. */
 #include "net/internal.h"
@@ -11,6 +13,8 @@
 /* So that one peer cannot hold up the loop: what h2o has read comes in such pieces, one a turn. */
 enum { INPUT_A_TURN = 65536 };
 
+enum { KEEP_GATHERED = 65536 };     /* bytes of memory kept for the next gathering */
+
 struct net_stream {
     struct net                  *net;
     h2o_socket_t                *sock;      /* NULL until the 101 is out */
@@ -20,13 +24,25 @@ struct net_stream {
     bool                         is_closed; /* by us, before the 101 was out */
 };
 
+/* With TLS the last record goes out first, for which the sweep gives it some time. */
+static void
+close_socket(h2o_socket_t *sock)
+{
+    struct net_conn *conn = sock->on_close.data;
+
+    conn->is_stream = false;
+    conn->is_closing = true;
+    net_conn_touch(conn);
+    h2o_socket_close(sock);
+}
+
 static void
 stream_free(struct net_stream *s)
 {
     if (h2o_linklist_is_linked(&s->postponed))
         h2o_linklist_unlink(&s->postponed);
     if (s->sock != NULL)
-        h2o_socket_close(s->sock);
+        close_socket(s->sock);
     tb_free(s);
 }
 
@@ -152,12 +168,30 @@ net_upgrade(struct net_request *pub, const struct net_header *headers, size_t n_
     return s;
 }
 
+static void
+write_gathered(struct net_stream *s, const tb_str *slices, size_t n)
+{
+    struct tb_buf *all = &s->net->gathered;
+
+    tb_buf_clear(all);
+    for (size_t i = 0; i < n; i++)
+        tb_buf_add(all, slices[i]);
+    h2o_iovec_t one = h2o_iovec_init(all->p, all->n);
+    h2o_socket_write(s->sock, &one, 1, on_written);
+    if (all->n > KEEP_GATHERED)
+        tb_buf_fini(all);
+}
+
 void
 net_stream_write(struct net_stream *s, const tb_str *slices, size_t n)
 {
     h2o_iovec_t vec[NET_MAX_SLICES];
 
     assert(n >= 1 && n <= NET_MAX_SLICES && s->sock != NULL);
+    if (s->sock->ssl != NULL && n > 1) {
+        write_gathered(s, slices, n);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         vec[i] = h2o_iovec_init(slices[i].p, slices[i].n);
     h2o_socket_write(s->sock, vec, n, on_written);

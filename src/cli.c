@@ -26,7 +26,10 @@ static const struct option long_options[] = {
     { "host", required_argument, NULL, 'h' },   { "port", required_argument, NULL, 'p' },
     { "set", required_argument, NULL, 's' },    { "json", no_argument, NULL, 'j' },
     { "from", required_argument, NULL, 'f' },   { "dry-run", no_argument, NULL, 'n' },
-    { "help", no_argument, NULL, 'H' },         { NULL, 0, NULL, 0 },
+    { "password-stdin", no_argument, NULL, 'w' }, { "match", required_argument, NULL, 'm' },
+    { "parked", no_argument, NULL, 'k' },       { "limit", required_argument, NULL, 'l' },
+    { "after", required_argument, NULL, 'a' },  { "help", no_argument, NULL, 'H' },
+    { NULL, 0, NULL, 0 },
 };
 
 static const struct cli_option_help option_help[] = {
@@ -37,6 +40,11 @@ static const struct cli_option_help option_help[] = {
     { 's', "  --set NAME=VALUE   any setting, as server.port=5001; see tombolo help settings\n" },
     { 'f', "  --from URL         the old database, mysql://user:password@host:port/database; else TOMBOLO_IMPORT_FROM\n" },
     { 'n', "  --dry-run          read and judge everything, write nothing\n" },
+    { 'w', "  --password-stdin   take the password from the first line of standard input\n" },
+    { 'm', "  --match TEXT       those whose e-mail or username holds it, whatever the case of ASCII letters\n" },
+    { 'k', "  --parked           those whose e-mail the centre gave to another account\n" },
+    { 'l', "  --limit N          at most so many; else 100\n" },
+    { 'a', "  --after ID         those with a greater id: the next page\n" },
     { 'j', "  --json             data as JSON\n" },
     { 'H', "  --help             this text\n" },
     { '\0', NULL },
@@ -53,6 +61,13 @@ cli_load(const struct options *o, struct tb_config *c)
         return true;
     fprintf(stderr, "tombolo: %s\n", e.why);
     return false;
+}
+
+bool
+cli_load_quietly(const struct options *o, struct tb_config *c)
+{
+    log_set(LOG_WARN, LOG_LOGFMT);
+    return cli_load(o, c);
 }
 
 void
@@ -274,6 +289,8 @@ static const struct command commands[] = {
       .help = "see whether the journal is whole, also beside a running server" },
     { .name = "import", .takes = "fncdsjH", .run = cli_import,
       .help = "make a journal of the old backend's database; into a data folder without one" },
+    { .name = "user", .commands = cli_user_commands,
+      .help = "make accounts, list them, set passwords; tombolo user lists its commands" },
     { .name = "sync", .commands = cli_sync_commands,
       .help = "see how far the centre has come, and act on it; tombolo sync lists its commands" },
     { .name = NULL },
@@ -429,6 +446,11 @@ take_option(struct options *o, const struct command *c, int letter, char **argv)
     case 's': return add_set(o, optarg);
     case 'f': o->from = optarg; return true;
     case 'n': o->is_dry_run = true; return true;
+    case 'w': o->password_from_stdin = true; return true;
+    case 'm': o->match = optarg; return true;
+    case 'k': o->only_parked = true; return true;
+    case 'l': o->limit = optarg; return true;
+    case 'a': o->after = optarg; return true;
     case 'j': o->as_json = true; return true;
     case 'H': o->wants_help = true; return true;
     }

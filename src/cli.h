@@ -22,6 +22,8 @@ struct options {
     size_t                n_operands;
     const char           *from;                     /* of import; NULL: not given */
     bool                  is_dry_run;
+    bool                  password_from_stdin, only_parked;
+    const char           *match, *limit, *after;    /* of lists; NULL: not given */
 };
 
 struct command {
@@ -36,8 +38,12 @@ struct command {
 /* The settings in force; false once it has said what is wrong: MISUSED. */
 bool cli_load(const struct options *o, struct tb_config *c);
 
+/* For commands that may open the journal themselves: as cli_load, and the log says only what goes wrong. */
+bool cli_load_quietly(const struct options *o, struct tb_config *c);
+
 void cli_print(struct tb_buf *out);     /* to stdout, and frees it */
 
 enum exit_code cli_import(const struct options *o);
 
 extern const struct command cli_sync_commands[];    /* tombolo sync ... */
+extern const struct command cli_user_commands[];    /* tombolo user ... */

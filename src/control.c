@@ -68,34 +68,48 @@ write_failure(struct tb_buf *out, const struct tb_err *e)
 }
 
 static const struct control_command *
-find_command(const struct control *c, tb_str name)
+find_command(const struct control_command *in, tb_str name)
 {
-    for (const struct control_command *command = c->with.commands; command->name != NULL; command++)
-        if (tb_str_eq(name, tb_str_of(command->name)))
-            return command;
+    for (; in->name != NULL; in++)
+        if (tb_str_eq(name, tb_str_of(in->name)))
+            return in;
     return NULL;
 }
 
 static enum tb_code
-run_command(struct control *c, tb_str line, struct tb_buf *out, struct tb_err *e)
+run_command(const struct control_command *commands, void *ctx, tb_str line, struct tb_buf *out, struct tb_err *e)
 {
     const char    *blank = line.n > 0 ? memchr(line.p, ' ', line.n) : NULL;
     tb_str         name = { .p = line.p, .n = blank != NULL ? (size_t)(blank - line.p) : line.n };
     tb_str         args = { .p = line.p + name.n, .n = line.n - name.n };
     struct tb_json j = tb_json_to(out);
 
-    const struct control_command *command = find_command(c, name);
+    const struct control_command *command = find_command(commands, name);
     if (command == NULL)        /* not said which: it may be anything */
         return tb_fail(e, TB_ENOTFOUND, NULL, "the server does not know this command: is it older than this program?");
     tb_json_open_object(&j);
     tb_json_key(&j, "ok"), tb_json_bool(&j, true);
     tb_json_key(&j, "data");
-    if (command->run(c->with.ctx, tb_str_trim(args), &j, e) != TB_OK)
+    if (command->run(ctx, tb_str_trim(args), &j, e) != TB_OK)
         return e->code;
     tb_json_end_object(&j);
     tb_json_fini(&j);
     log_debug("control.asked", "command=%s", command->name);
     return TB_OK;
+}
+
+void
+control_run(const struct control_command *commands, void *ctx, tb_str line, struct tb_buf *out)
+{
+    struct tb_err e = { 0 };
+
+    if (line.p == NULL)
+        tb_fail(&e, TB_ETOOBIG, NULL, "a line has at most %d bytes", CONTROL_MAX_LINE);
+    else
+        TB_TRY(run_command(commands, ctx, line, out, &e));
+    if (e.code != TB_OK)
+        write_failure(out, &e);
+    tb_buf_add_char(out, '\n');
 }
 
 /* The kernel takes most answers whole. For the rest the asker has CONTROL_ANSWER_MS; one who does not read is left. */
@@ -120,15 +134,8 @@ static void
 answer(struct control *c, struct client *from, tb_str line)
 {
     struct tb_buf out = TB_BUF_INIT;
-    struct tb_err e = { 0 };
 
-    if (line.p == NULL)
-        tb_fail(&e, TB_ETOOBIG, NULL, "a line has at most %d bytes", CONTROL_MAX_LINE);
-    else
-        TB_TRY(run_command(c, line, &out, &e));
-    if (e.code != TB_OK)
-        write_failure(&out, &e);
-    tb_buf_add_char(&out, '\n');
+    control_run(c->with.commands, c->with.ctx, line, &out);
     send_all(from->fd, tb_buf_str(&out));
     tb_buf_fini(&out);
     drop(from);

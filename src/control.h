@@ -23,6 +23,9 @@ struct control_command {
     enum tb_code (*run)(void *ctx, tb_str args, struct tb_json *data, struct tb_err *e);
 };
 
+/* Runs a line as a connection's would be, for one who has the data folder himself. *out gets the line of JSON, its end included. */
+void control_run(const struct control_command *commands, void *ctx, tb_str line, struct tb_buf *out);
+
 struct control;
 
 struct control_settings {

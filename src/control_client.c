@@ -90,16 +90,28 @@ code_of(const char *wire)
     return TB_EINTERNAL;
 }
 
-static enum tb_code
-take_data(const char *dir, const struct tb_buf *text, json_t **data, struct tb_err *e)
+bool
+control_is_there(const char *dir)
 {
-    json_t *answer = json_loadb(text->n > 0 ? text->p : "", text->n, JSON_ALLOW_NUL, NULL);
+    struct tb_err e = { 0 };
+    int           fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool          is_there = fd >= 0 && reach(dir, fd, &e) == TB_OK;
+
+    if (fd >= 0)
+        close(fd);
+    return is_there;
+}
+
+enum tb_code
+control_take(const char *dir, tb_str text, json_t **data, struct tb_err *e)
+{
+    json_t *answer = json_loadb(text.n > 0 ? text.p : "", text.n, JSON_ALLOW_NUL, NULL);
 
     if (json_is_true(json_object_get(answer, "ok"))) {
         *data = json_incref(json_object_get(answer, "data"));
     } else if (answer == NULL) {
         tb_fail(e, TB_EIO, NULL, "%s/" CONTROL_NAME ": %s", dir,
-                text->n == 0 ? "the server ended the connection" : "the answer cannot be understood");
+                text.n == 0 ? "the server ended the connection" : "the answer cannot be understood");
     } else {
         const char *why = json_string_value(json_object_get(answer, "why"));
         tb_fail(e, code_of(json_string_value(json_object_get(answer, "code"))), NULL, "%s", why != NULL ? why : "refused");
@@ -118,7 +130,7 @@ control_ask(const char *dir, const char *line, json_t **data, struct tb_err *e)
     if (fd < 0)
         return fail(dir, "socket", e);
     if (reach(dir, fd, e) == TB_OK && send_line(dir, fd, line, e) == TB_OK && read_answer(dir, fd, &answer, e) == TB_OK)
-        TB_TRY(take_data(dir, &answer, data, e));
+        TB_TRY(control_take(dir, tb_buf_str(&answer), data, e));
     close(fd);
     tb_buf_fini(&answer);
     return e->code;

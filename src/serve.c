@@ -62,8 +62,8 @@ struct server {
 
 /* ---- settings, as each layer wants them ---- */
 
-static struct store_settings
-store_settings(const struct tb_config *c, const struct tb_clock *clock, const char *vfs)
+struct store_settings
+serve_store_settings(const struct tb_config *c, const struct tb_clock *clock, const char *vfs)
 {
     return (struct store_settings){
         .dir = c->server.data, .vfs = vfs, .clock = clock, .queue = (size_t)c->journal.queue,
@@ -150,8 +150,8 @@ chat_limits(const struct tb_config *c)
     };
 }
 
-static enum chat_cost
-chat_cost(const struct tb_config *c)
+enum chat_cost
+serve_password_cost(const struct tb_config *c)
 {
     switch ((enum tb_password_cost)c->auth.password_cost) {
     case TB_COST_MIN:
@@ -241,7 +241,7 @@ open_chat(struct server *s)
     bool has_centre = journal.centre_uuid[0] != '\0';       /* then tokens are good at all its sites that share the secret */
     const struct chat_settings settings = {
         .store = s->store, .mailbox = net_mailbox(s->net), .clock = s->clock, .limits = chat_limits(c),
-        .hasher = { .cost = chat_cost(c), .threads = (unsigned)c->auth.hash_threads, .queue = (size_t)c->auth.hash_queue },
+        .hasher = { .cost = serve_password_cost(c), .threads = (unsigned)c->auth.hash_threads, .queue = (size_t)c->auth.hash_queue },
         .token = { .secret = tb_buf_str(&s->key), .issuer = has_centre ? journal.centre_uuid : journal.journal_uuid,
                    .also = has_centre ? journal.journal_uuid : NULL, .days = (unsigned)c->auth.token_days,
                    .after = journal.reissued_at, .legacy = c->auth.legacy_tokens },
@@ -408,7 +408,7 @@ open_control(struct server *s, const struct tb_config *c, struct tb_err *e)
 static enum tb_code
 open_layers(struct server *s, const struct tb_config *c, const struct serve_parts *parts, struct tb_err *e)
 {
-    const struct store_settings store = store_settings(c, s->clock, parts->vfs);
+    const struct store_settings store = serve_store_settings(c, s->clock, parts->vfs);
 
     if (store_open(&s->store, &store, e) != TB_OK)
         return e->code;

@@ -1,6 +1,6 @@
 #pragma once
 /* What a running server does for the command line: the table of commands of its control socket.
- * Threads: the control thread. */
+ * Threads: the control thread; or, with no server, the one that has opened the journal: then those of sync must not be run. */
 #include "control.h"
 
 struct store;
@@ -15,5 +15,7 @@ struct serve_control {              /* the ctx of every command */
  *   sync-status           -> {state,isPaused,lagOps,lagSeconds,ownSeq,pushedSeq,lastSyncedAt,lastErrorAt,lastError}
  *   sync-pause            -> {}
  *   sync-resume           -> {}
- *   sync-repeat: SEQ      -> {seq}: of the new op with the content of own op SEQ */
+ *   sync-repeat: SEQ      -> {seq}: of the new op with the content of own op SEQ
+ *   user-add: {email,username,hash}   -> {id,email,username,createdAt}
+ *   user-password: {id,hash}          -> {id,email,username} */
 extern const struct control_command serve_commands[];

@@ -12,6 +12,9 @@
 static_assert(CHAT_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash fits exactly");
 
 enum { BCRYPT_BYTES = 72 };     /* of a password that bcrypt looks at; crypt(3) refuses much longer ones */
+enum { BCRYPT_TAIL = 53, BCRYPT_MIN_COST = 4 };         /* salt and sum; what crypt(3) takes */
+/* Of hashes that come from elsewhere: each login is to take a second or two at most, and a hasher's memory is counted in it. */
+enum { BCRYPT_MAX_COST = 14, ARGON2_MAX_KIB = 256 << 10, ARGON2_MAX_OPS = 16 };
 enum { SALT_BYTES = crypto_pwhash_argon2id_SALTBYTES, SUM_BYTES = 32 };     /* as libsodium writes them */
 
 static const struct cost {
@@ -83,21 +86,75 @@ chat_password_verify(tb_str password, tb_str hash, struct tb_err *e)
     return is_bcrypt(hash) ? verify_bcrypt(password, text, e) : verify_argon2(password, text, e);
 }
 
-/* "$argon2id$v=19$m=65536,t=2,p=1$<salt>$<sum>", m in KiB. */
-bool
-chat_password_is_weak(tb_str hash, enum chat_cost cost)
+/* "$argon2id$v=19$m=65536,t=2,p=1$<salt>$<sum>", m in KiB. False: it does not begin like that. */
+static bool
+read_argon2_cost(tb_str hash, uint64_t *kib, uint64_t *ops)
 {
     struct tb_scan s = tb_scan_of(hash);
 
     if (!tb_str_starts(hash, TB_LIT("$argon2id$v=19$m=")))
-        return true;
+        return false;
     tb_scan_bytes(&s, TB_LIT("$argon2id$v=19$m=").n);
-    uint64_t kib = tb_scan_uint(&s, UINT32_MAX);
+    *kib = tb_scan_uint(&s, UINT32_MAX);
     tb_scan_expect(&s, ',');
     tb_scan_expect(&s, 't');
     tb_scan_expect(&s, '=');
-    uint64_t ops = tb_scan_uint(&s, UINT32_MAX);
-    return s.failed != NULL || kib < costs[cost].mem / 1024 || ops < costs[cost].ops;
+    *ops = tb_scan_uint(&s, UINT32_MAX);
+    return s.failed == NULL;
+}
+
+bool
+chat_password_is_weak(tb_str hash, enum chat_cost cost)
+{
+    uint64_t kib, ops;
+
+    return !read_argon2_cost(hash, &kib, &ops) || kib < costs[cost].mem / 1024 || ops < costs[cost].ops;
+}
+
+/* "$2b$", two digits, "$", 53 of bcrypt's own base64. */
+static enum tb_code
+check_bcrypt(tb_str hash, struct tb_err *e)
+{
+    static const char alphabet[] = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    struct tb_scan    s = tb_scan_of(hash);
+
+    tb_scan_bytes(&s, TB_LIT("$2b$").n);
+    unsigned cost = 10 * tb_scan_digit(&s, 9);
+    cost += tb_scan_digit(&s, 9);
+    tb_scan_expect(&s, '$');
+    tb_str rest = tb_scan_rest(&s);
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] == '\0' || strchr(alphabet, rest.p[i]) == NULL)
+            tb_scan_fail(&s, "another letter");
+    if (s.failed != NULL || rest.n != BCRYPT_TAIL || cost < BCRYPT_MIN_COST)
+        return tb_fail(e, TB_EINPUT, NULL, "this is no whole bcrypt hash");
+    if (cost > BCRYPT_MAX_COST)
+        return tb_fail(e, TB_EINPUT, NULL, "bcrypt of cost %u takes too long to verify; at most %d", cost, BCRYPT_MAX_COST);
+    return TB_OK;
+}
+
+static enum tb_code
+check_argon2(tb_str hash, struct tb_err *e)
+{
+    char     text[CHAT_HASH_SIZE] = { 0 };
+    uint64_t kib, ops;
+
+    if (hash.n >= sizeof text || memchr(hash.p, '\0', hash.n) != NULL || !read_argon2_cost(hash, &kib, &ops))
+        return tb_fail(e, TB_EINPUT, NULL, "this is no bcrypt ($2a$, $2b$) or Argon2id ($argon2id$v=19$) hash of at most %d bytes",
+                       CHAT_HASH_SIZE - 1);
+    memcpy(text, hash.p, hash.n);
+    if (crypto_pwhash_str_needs_rehash(text, crypto_pwhash_argon2id_OPSLIMIT_MIN, crypto_pwhash_argon2id_MEMLIMIT_MIN) < 0)
+        return tb_fail(e, TB_EINPUT, NULL, "this is no whole Argon2id hash");
+    if (kib > ARGON2_MAX_KIB || ops > ARGON2_MAX_OPS)
+        return tb_fail(e, TB_EINPUT, NULL, "Argon2id with m=%llu,t=%llu costs too much to verify; at most m=%d,t=%d",
+                       (unsigned long long)kib, (unsigned long long)ops, ARGON2_MAX_KIB, ARGON2_MAX_OPS);
+    return TB_OK;
+}
+
+enum tb_code
+chat_password_check_hash(tb_str hash, struct tb_err *e)
+{
+    return is_bcrypt(hash) ? check_bcrypt(hash, e) : check_argon2(hash, e);
 }
 
 /* Random bytes stand for the salt and the sum: verifying computes all of the real sum and then finds it different. */

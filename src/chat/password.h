@@ -17,5 +17,9 @@ enum tb_code chat_password_verify(tb_str password, tb_str hash, struct tb_err *e
 /* The hash is bcrypt, or cheaper than cost: worth replacing as soon as the password is known again. */
 bool chat_password_is_weak(tb_str hash, enum chat_cost cost);
 
+/* That a hash which came from elsewhere can be verified here. TB_EINPUT: it is neither bcrypt nor Argon2id, or
+ * so dear that everybody would wait for it. */
+enum tb_code chat_password_check_hash(tb_str hash, struct tb_err *e) TB_MUST_CHECK;
+
 /* A hash of nothing, which no password fits and which takes as long to verify as one of this cost. */
 void chat_password_dummy(enum chat_cost cost, char out[CHAT_HASH_SIZE]);

@@ -111,6 +111,43 @@ store_inspect_count_conflicts(struct store_inspector *i, int64_t *out, struct tb
 }
 
 static enum tb_code
+each_account(struct store_inspector *i, sqlite3_stmt *st, store_account_fn *each, void *ctx, struct tb_err *e)
+{
+    while (db_next(&i->db, st, e)) {
+        struct store_account a = { .user = { .id = db_col_int(st, 0), .created_at = db_col_int(st, 1),
+                                             .last_seen = db_col_int(st, 2), .email = db_col_text(st, 3),
+                                             .username = db_col_text(st, 4) },
+                                   .is_parked = db_col_int(st, 5) != 0 };
+        each(ctx, &a);
+    }
+    return e->code;
+}
+
+enum tb_code
+store_inspect_accounts(struct store_inspector *i, const struct store_accounts *which, store_account_fn *each, void *ctx,
+                       struct tb_err *e)
+{
+    return each_account(i, db_query(&i->db, Q_ACCOUNTS, ARGS(I(which->after), I(which->only_parked), T(which->match),
+                                                             I(which->limit)), e), each, ctx, e);
+}
+
+enum tb_code
+store_inspect_email(struct store_inspector *i, tb_str email, store_account_fn *each, void *ctx, struct tb_err *e)
+{
+    struct tb_arena mem = { 0 };
+
+    TB_TRY(each_account(i, db_query(&i->db, Q_ACCOUNTS_OF_EMAIL, ARGS(T(op_email_key(email, &mem))), e), each, ctx, e));
+    tb_arena_fini(&mem);
+    return e->code;
+}
+
+int64_t
+store_inspect_head(const struct store_inspector *i)
+{
+    return i->own.head_pos;
+}
+
+static enum tb_code
 hand_on(sqlite3_stmt *st, enum tb_code (*each)(void *ctx, const struct store_entry *, struct tb_err *e), void *ctx,
         struct tb_err *e)
 {

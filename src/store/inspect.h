@@ -28,6 +28,28 @@ enum tb_code store_inspect_conflicts(struct store_inspector *i, void (*each)(voi
                                      void *ctx, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code store_inspect_count_conflicts(struct store_inspector *i, int64_t *out, struct tb_err *e) TB_MUST_CHECK;
 
+struct store_account {          /* a user as lists show him */
+    struct store_user user;     /* its texts are valid for the call */
+    bool              is_parked;    /* the centre gave his e-mail to another account */
+};
+typedef void store_account_fn(void *ctx, const struct store_account *);
+
+struct store_accounts {         /* which of them */
+    int64_t after;              /* ids beyond this one, by id */
+    int64_t limit;              /* so many at most */
+    tb_str  match;              /* their e-mail or username holds this, whatever the case of ASCII letters; empty: any */
+    bool    only_parked;
+};
+enum tb_code store_inspect_accounts(struct store_inspector *i, const struct store_accounts *which, store_account_fn *each,
+                                    void *ctx, struct tb_err *e) TB_MUST_CHECK;
+
+/* Those with this e-mail, the owner first: more than one when it is parked for some. */
+enum tb_code store_inspect_email(struct store_inspector *i, tb_str email, store_account_fn *each, void *ctx, struct tb_err *e)
+    TB_MUST_CHECK;
+
+/* The position of the newest op, whose ever it is. */
+int64_t store_inspect_head(const struct store_inspector *i);
+
 /* An origin's ops with after < seq <= upto, as far as the journal has them, in order. Failing, each fills *e itself. */
 enum tb_code store_inspect_ops(struct store_inspector *i, uint32_t node, int64_t after, int64_t upto,
                                enum tb_code (*each)(void *ctx, const struct store_entry *, struct tb_err *e), void *ctx,

@@ -135,6 +135,11 @@ enum { RECEIPTS_AT_ONCE = 32 };
                        " ORDER BY email_stamp, id LIMIT ?3")                                                           \
     X(Q_EMAIL_OWNER, "SELECT id FROM user WHERE email_key = ?1 AND email_parked = 0 AND hlc > 0"                       \
                      " ORDER BY email_stamp, id LIMIT 1")                                                              \
+    X(Q_ACCOUNTS, "SELECT id, created_at, last_seen, email, username, email_parked FROM user WHERE id > ?1 AND hlc > 0" \
+                  " AND (?2 = 0 OR email_parked = 1) AND (?3 = '' OR instr(lower(email), lower(?3))"                   \
+                  " OR instr(lower(username), lower(?3))) ORDER BY id LIMIT ?4")                                       \
+    X(Q_ACCOUNTS_OF_EMAIL, "SELECT id, created_at, last_seen, email, username, email_parked FROM user"                 \
+                           " WHERE email_key = ?1 AND hlc > 0 ORDER BY email_parked, email_stamp, id")                 \
     /* a user of ours whose e-mail somebody else had before him */                                                     \
     X(Q_LOST_EMAILS, "SELECT u.id, u.email, u.email_stamp FROM user u WHERE u.email_key = ?1 AND u.email_node = ?2"    \
                      " AND u.email_parked = 0 AND u.hlc > 0 AND EXISTS (SELECT 1 FROM user o WHERE o.email_key = ?1"   \

@@ -18,7 +18,7 @@ const START_MS = 20_000;            // a sanitizer build on a busy machine takes
 const STOP_MS = 15_000;             // the promise is 10 s (DESIGN section 7); the rest is for the machine
 
 // Nothing of the caller's settings reaches the program under test, and passwords cost next to nothing.
-const ENV = {
+export const ENV = {
   PATH: process.env.PATH,
   HOME: process.env.HOME,
   TOMBOLO_PASSWORD_COST: 'min',

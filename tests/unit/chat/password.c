@@ -189,6 +189,34 @@ every_job_is_answered_also_when_the_queue_is_full_or_closing(void **state)
     tb_mailbox_free(&loop);
 }
 
+static void
+a_hash_from_elsewhere_is_taken_when_it_is_whole_and_not_too_dear(void **state)
+{
+    static const struct { const char *hash; enum tb_code code; } rows[] = {
+        { U_U, TB_OK },
+        { HORSE_2B, TB_OK },
+        { "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6", TB_EINPUT },       /* one letter short */
+        { "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e.", TB_EINPUT },
+        { "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6+", TB_EINPUT },
+        { "$2b$03$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e", TB_EINPUT },
+        { "$2b$15$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e", TB_EINPUT },      /* seconds a login */
+        { "$2b$x4$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e", TB_EINPUT },
+        { "$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e", TB_EINPUT },
+        { "$argon2id$v=19$m=262144,t=3,p=1$YWJjZGVmZ2hpamtsbW5vcA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", TB_OK },
+        { "$argon2id$v=19$m=262145,t=3,p=1$YWJjZGVmZ2hpamtsbW5vcA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", TB_EINPUT },
+        { "$argon2id$v=19$m=65536,t=17,p=1$YWJjZGVmZ2hpamtsbW5vcA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", TB_EINPUT },
+        { "$argon2id$v=19$m=65536,t=2,p=1$YWJjZGVmZ2hpamtsbW5vcA$", TB_EINPUT },
+        { "$argon2id$v=19$m=65536", TB_EINPUT },
+        { "", TB_EINPUT },
+        { "correct horse", TB_EINPUT },
+    };
+    struct tb_err e;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (chat_password_check_hash(tb_str_of(rows[i].hash), &e) != rows[i].code)
+            fail_msg("%s", rows[i].hash);
+}
+
 int
 main(void)
 {
@@ -196,6 +224,7 @@ main(void)
         cmocka_unit_test(a_hash_fits_its_password_and_no_other),
         cmocka_unit_test(what_is_no_hash_fits_nothing),
         cmocka_unit_test(bcrypt_hashes_of_the_old_backend_are_verified),
+        cmocka_unit_test(a_hash_from_elsewhere_is_taken_when_it_is_whole_and_not_too_dear),
         cmocka_unit_test(a_hash_is_weak_when_it_is_bcrypt_or_cheaper),
         cmocka_unit_test(a_dummy_is_a_whole_hash_of_its_cost),
         cmocka_unit_test(threads_hash_verify_and_renew_what_is_weak),

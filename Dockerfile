@@ -12,6 +12,7 @@ COPY include include
 COPY src src
 COPY sync sync
 COPY schema schema
+COPY docs/api docs/api
 COPY scripts scripts
 RUN cmake --preset release -DTB_TESTS=OFF && cmake --build --preset release --target tombolo
 

@@ -14,6 +14,14 @@ time_or_null(struct tb_json *j, const char *key, int64_t ms)
         tb_json_null(j);
 }
 
+/* A row that came from the old backend without any time is of 1970, and of no other type. */
+static void
+key_time(struct tb_json *j, const char *key, int64_t ms)
+{
+    tb_json_key(j, key);
+    tb_json_time(j, ms);
+}
+
 static void
 key_int(struct tb_json *j, const char *key, int64_t v)
 {
@@ -35,7 +43,7 @@ chat_render_user(struct tb_json *j, const struct store_user *u)
     key_int(j, "id", u->id);
     key_str(j, "email", u->email);
     key_str(j, "username", u->username);
-    time_or_null(j, "createdAt", u->created_at);
+    key_time(j, "createdAt", u->created_at);
     time_or_null(j, "lastSeen", u->last_seen);
     tb_json_end_object(j);
 }
@@ -55,7 +63,7 @@ message_members(struct tb_json *j, const struct store_message *m)
 {
     key_int(j, "id", m->id);
     key_str(j, "content", m->content);
-    time_or_null(j, "createdAt", m->created_at);
+    key_time(j, "createdAt", m->created_at);
     key_int(j, "senderId", m->sender_id);
     key_int(j, "roomId", m->room_id);
     tb_json_key(j, "sender");
@@ -90,7 +98,7 @@ room_members(struct tb_json *j, int64_t id, tb_str name, bool is_private, int64_
     key_str(j, "name", name);
     tb_json_key(j, "isPrivate");
     tb_json_bool(j, is_private);
-    time_or_null(j, "createdAt", created_at);
+    key_time(j, "createdAt", created_at);
 }
 
 void

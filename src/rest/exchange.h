@@ -53,3 +53,7 @@ void rest_finish(struct rest_exchange *x);
 
 /* Answers with this body as it stands, and frees x. */
 void rest_answer(struct rest_exchange *x, int status, tb_str content_type, tb_str body);
+
+/* Answers with the document, or 304 to one who has it, and frees x. */
+struct rest_document;
+void rest_answer_document(struct rest_exchange *x, const struct rest_document *d);

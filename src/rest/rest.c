@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "chat/render.h"
+#include "rest/document.h"
 #include "rest/exchange.h"
 #include "rest/path.h"
 
@@ -51,6 +52,23 @@ rest_answer(struct rest_exchange *x, int status, tb_str content_type, tb_str bod
     r.headers = &no_store;
     r.n_headers = 1;
     r.without_cors = x->route->is_private;
+    net_respond(x->http, &r);
+    free_exchange(x);
+}
+
+/* Minutes, not hours: after an upgrade the old description is soon gone. */
+void
+rest_answer_document(struct rest_exchange *x, const struct rest_document *d)
+{
+    const struct net_header headers[] = { { TB_LIT("cache-control"), TB_LIT("public, max-age=300") },
+                                          { TB_LIT("etag"), d->etag } };
+    struct net_response     r = { .status = 304, .headers = headers, .n_headers = 2 };
+
+    if (!rest_document_is_known(d, net_request_header(x->http, TB_LIT("if-none-match")))) {
+        r.status = 200;
+        r.content_type = JSON_BODY;
+        r.body = d->text;
+    }
     net_respond(x->http, &r);
     free_exchange(x);
 }

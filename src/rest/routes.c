@@ -1,6 +1,7 @@
 /* The table: method and path, what the body must hold, the call, the answer's shape. To add a route: a row here, and
  * beside it its fields, its start and its render. Rows that are asked most come first. */
 #include "chat/render.h"
+#include "rest/document.h"
 #include "rest/exchange.h"
 #include "rest/metrics.h"
 #include "rest/path.h"
@@ -450,6 +451,18 @@ start_metrics(struct rest_exchange *x)
     rest_answer(x, 200, TB_LIT(METRICS_TYPE), tb_buf_str(out));
 }
 
+static void
+start_openapi(struct rest_exchange *x)
+{
+    rest_answer_document(x, &rest_openapi);
+}
+
+static void
+start_asyncapi(struct rest_exchange *x)
+{
+    rest_answer_document(x, &rest_asyncapi);
+}
+
 /* ---- the table ---- */
 
 static const struct rest_route routes[] = {
@@ -470,6 +483,8 @@ static const struct rest_route routes[] = {
     { "GET", "/healthz", true, false, { 0 }, rest_finish, 200, render_healthz },
     { "GET", "/readyz", true, false, { 0 }, start_readyz, 200, render_readyz },
     { "GET", "/metrics", true, true, { 0 }, start_metrics, 200, NULL },
+    { "GET", "/openapi.json", true, false, { 0 }, start_openapi, 200, NULL },
+    { "GET", "/asyncapi.json", true, false, { 0 }, start_asyncapi, 200, NULL },
 };
 
 static void

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import net from 'node:net';
+import { checkAnswer } from './spec.mjs';
 
 const ANSWER_MS = 20_000;
 
-// One request. body: an object becomes JSON, text and bytes go as they are. The answer's body is parsed when it is JSON.
+// One request. body: an object becomes JSON, text and bytes go as they are. The answer's body is parsed when it is JSON, and
+// must be as docs/api/openapi.json says.
 export function request(server, method, path, { body, headers = {}, token } = {}) {
   const asText = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const all = { ...headers };
@@ -32,7 +34,13 @@ export function request(server, method, path, { body, headers = {}, token } = {}
       res.once('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         const isJson = (res.headers['content-type'] ?? '').startsWith('application/json');
-        answer({ status: res.statusCode, headers: res.headers, text, body: isJson && text !== '' ? JSON.parse(text) : text });
+        const got = { status: res.statusCode, headers: res.headers, text, body: isJson && text !== '' ? JSON.parse(text) : text };
+        try {
+          checkAnswer(method, path, asText, got);
+        } catch (e) {
+          broken(e);
+        }
+        answer(got);
       });
     });
     req.end(asText);

@@ -5,12 +5,14 @@ import { createHmac } from 'node:crypto';
 import net from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { io } from 'socket.io-client';
+import { checkAck, checkHeard, checkRefused } from './spec.mjs';
 
 const HEAR_MS = 20_000;             // sanitizer builds on a busy machine
 
 export const TRANSPORTS = [['websocket', ['websocket']], ['polling', ['polling']], ['upgrading', ['polling', 'websocket']]];
 
-// One socket of a person, with everything it heard in order: [event, ...arguments]. The offset events are kept apart.
+// One socket of a person, with everything it heard in order: [event, ...arguments]. The offset events are kept apart. What it
+// hears must be as docs/api/asyncapi.json says.
 export class Line {
   constructor(who, { transports = ['websocket'], auth = {}, through = who.server, connect = io, ...more } = {}) {
     this.who = who;
@@ -21,9 +23,16 @@ export class Line {
     this.socket = connect(`http://127.0.0.1:${through.port}`, {
       transports, auth: { token: who.token, ...auth }, forceNew: true, reconnection: false, ...more });
     this.socket.on('connect', () => this.changed());
-    this.socket.on('connect_error', (e) => { this.error = e; this.changed(); });
+    this.socket.on('connect_error', (e) => {
+      if (e.type !== 'TransportError') {
+        checkRefused(e.message);
+      }
+      this.error = e;
+      this.changed();
+    });
     this.socket.on('disconnect', (why) => { this.downs++; this.why = why; this.changed(); });
     this.socket.onAny((name, ...args) => {
+      checkHeard(name, args, auth.recovery);
       if (name === 'offset') {
         this.offsets.push(args);
       } else {
@@ -100,7 +109,11 @@ export class Line {
     }
   }
 
-  ask(name, ...args) { return this.socket.timeout(HEAR_MS).emitWithAck(name, ...args); }
+  async ask(name, ...args) {
+    const answer = await this.socket.timeout(HEAR_MS).emitWithAck(name, ...args);
+    checkAck(name, args, answer);
+    return answer;
+  }
   async send(roomId, content, more = {}) {
     const answer = await this.ask('send_message', { roomId, content, ...more });
     assert.equal(answer.ok, true, JSON.stringify(answer));

@@ -1,6 +1,7 @@
 // node:test's events as plain TAP for prove: one flat, numbered line for each test, the reason of a failure on stderr.
 // Node's own TAP reporter puts a YAML block under a failing test, and prove loses count over it.
-// A skipped or todo test counts as failed: what is not tested must not look as if it were.
+// A skipped or todo test counts as failed: what is not tested must not look as if it were. Only a file may be left out, as a
+// whole and with a reason (every test of it has the same { skip: 'why' }): prove then says so in its line.
 
 function why(data) {
   const error = data.details?.error;
@@ -14,6 +15,7 @@ function complain(name, text) {
 
 export default async function* tap(events) {
   const parents = [];               // names of the tests around the one that runs
+  const leftOut = [];               // lines and reasons, until it is known whether something else was tested
   let count = 0;
 
   for await (const { type, data } of events) {
@@ -24,13 +26,23 @@ export default async function* tap(events) {
       continue;
     }
     const name = [...parents.slice(0, data.nesting), data.name].join(': ').replace(/[#\\\n]/g, ' ');
-    const isLeftOut = data.skip !== undefined || data.todo !== undefined;
+    if (data.skip !== undefined || data.todo !== undefined) {
+      leftOut.push({ name, reason: data.skip });
+      continue;
+    }
     if (type === 'test:fail') {
       complain(name, why(data));
-    } else if (isLeftOut) {
-      complain(name, 'skipped or todo: not allowed here');
     }
-    yield `${type === 'test:pass' && !isLeftOut ? 'ok' : 'not ok'} ${++count} - ${name}\n`;
+    yield `${type === 'test:pass' ? 'ok' : 'not ok'} ${++count} - ${name}\n`;
+  }
+  const reasons = new Set(leftOut.map(({ reason }) => reason));
+  if (count === 0 && reasons.size === 1 && typeof leftOut[0].reason === 'string') {
+    yield `1..0 # SKIP ${leftOut[0].reason}\n`;
+    return;
+  }
+  for (const { name } of leftOut) {
+    complain(name, 'skipped or todo: not allowed here');
+    yield `not ok ${++count} - ${name}\n`;
   }
   if (count === 0) {
     yield `not ok ${++count} - this file holds no test\n`;

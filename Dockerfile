@@ -1,5 +1,6 @@
 # docker build -t tombolo . && docker run -p 5000:5000 -v tombolo:/data tombolo
-# The program needs its shared libraries and a place for its journal, nothing else; it runs as a user of its own.
+# Without docker: scripts/image. The program needs its shared libraries and a place for its journal, nothing else; it runs as a
+# user of its own and, but for /data, on a read-only root.
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -7,31 +8,36 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
         libjansson-dev libjwt-dev libsodium-dev libcrypt-dev libssl-dev libinih-dev uthash-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /tombolo
-COPY CMakeLists.txt CMakePresets.json ./
-COPY include include
-COPY src src
-COPY sync sync
-COPY schema schema
-COPY docs/api docs/api
-COPY scripts scripts
-RUN cmake --preset release -DTB_TESTS=OFF && cmake --build --preset release --target tombolo
+COPY . .
+RUN cmake --preset release -DTB_TESTS=OFF && cmake --build --preset release --target tombolo \
+    && strip build/release/tombolo
 
 FROM debian:bookworm-slim
+# What the Debian package depends on as well; a test compares the two.
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         ca-certificates libh2o-evloop0.13 libsqlite3-0 libmariadb3 libjansson4 libjwt0 libsodium23 libcrypt1 libssl3 libinih1 \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 5000 --home-dir /data --shell /usr/sbin/nologin tombolo \
+    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
+    && groupadd --gid 5000 tombolo \
+    && useradd --uid 5000 --gid 5000 --no-create-home --home-dir /data --shell /usr/sbin/nologin tombolo \
     && install -d -o tombolo -g tombolo -m 0700 /data
 COPY --from=build /tombolo/build/release/tombolo /usr/local/bin/tombolo
-COPY conf/tombolo.conf /etc/tombolo.conf
-USER tombolo
-ENV PORT=5000
+COPY conf/tombolo.conf /etc/tombolo/tombolo.conf
+USER 5000:5000
+ENV PORT=5000 TOMBOLO_CONFIG=/etc/tombolo/tombolo.conf TOMBOLO_SERVER_DATA=/data
 VOLUME /data
 EXPOSE 5000
 # Ready means: the journal can be written. MySQL being away is not a reason to be restarted.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
     CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/$PORT; printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; read -r _ status _ <&3; [ \"$status\" = 200 ]"]
 # SIGTERM is what it stops in order by; it takes at most ten seconds, which is what `docker stop` gives it.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tombolo"]
-CMD ["serve", "--config", "/etc/tombolo.conf", "--data", "/data"]
+CMD ["serve"]
+# Last, because they are other ones for each commit. The version is that of CMakeLists.txt, which scripts/image hands over.
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="tombolo" \
+      org.opencontainers.image.description="A realtime chat backend with a local journal and a MySQL centre" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"

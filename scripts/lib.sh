@@ -10,8 +10,9 @@ TEST_NEEDS="prove=perl make=make git=git libcmocka-dev clang-14=clang-14 libclan
     nginx=nginx sqlite3=sqlite3 mariadbd=mariadb-server-core
     mariadb=mariadb-client-core python3-socketio python3-aiohttp"
 PACKAGE_NEEDS="dpkg-shlibdeps=dpkg-dev file=file"
-# To look at the unit, and to boot a bare Debian with the package installed.
-TEST_NEEDS+=" $PACKAGE_NEEDS systemd-analyze=systemd systemd-nspawn=systemd-container debootstrap=debootstrap"
+IMAGE_NEEDS="buildah=buildah debootstrap=debootstrap"
+# To look at the unit and the compose file, and to boot a bare Debian with the package installed.
+TEST_NEEDS+=" $PACKAGE_NEEDS $IMAGE_NEEDS systemd-analyze=systemd systemd-nspawn=systemd-container docker-compose=docker-compose"
 
 LOGS=build/log
 JOBS=${TB_JOBS:-$(nproc)}

@@ -4,11 +4,11 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT, run, tempDir } from '../api/lib/server.mjs';
-import { BUILD, makeDeb, tool } from './lib/deb.mjs';
+import { BUILD, field, makeDeb } from './lib/deb.mjs';
+import { tool } from './lib/tools.mjs';
 
 const VERSION = /^project\(tombolo VERSION (\S+)/m.exec(readFileSync(join(ROOT, 'CMakeLists.txt'), 'utf8'))[1];
 const deb = makeDeb();
-const field = (name) => tool('dpkg-deb', ['-f', deb, name]).trim();
 const contents = new Map(tool('dpkg-deb', ['-c', deb]).trim().split('\n').map((line) => {
   const [mode, owner, , , , path] = line.split(/\s+/);
   return [path.slice(1), { mode, owner }];
@@ -16,11 +16,11 @@ const contents = new Map(tool('dpkg-deb', ['-c', deb]).trim().split('\n').map((l
 
 test('the version is the project\'s, in the program and in the package', () => {
   assert.equal(run(['--version']).stdout, `tombolo ${VERSION}\n`);
-  assert.equal(field('Version'), `${VERSION}-1`);
+  assert.equal(field(deb, 'Version'), `${VERSION}-1`);
 });
 
 test('the package depends on every library that the program is linked with, and on nothing to build with', () => {
-  const needs = field('Depends');
+  const needs = field(deb, 'Depends');
   for (const library of ['libh2o-evloop0.13', 'libsqlite3-0', 'libmariadb3', 'libjansson4', 'libjwt0', 'libsodium23', 'libcrypt1', 'libinih1']) {
     assert.ok(needs.includes(library), `${library} in ${needs}`);
   }

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeDeb } from './lib/deb.mjs';
-import { Machine, whyNot } from './lib/machine.mjs';
+import { Machine } from './lib/machine.mjs';
+import { without } from './lib/tools.mjs';
 
-const skip = whyNot() ?? false;
+const skip = without('debootstrap', 'systemd-nspawn', 'nsenter', 'unshare');
 const machine = skip ? undefined : new Machine();
 after(async () => machine?.leader !== undefined && machine.powerOff());
 

@@ -97,8 +97,12 @@ export class Server {
     this.agent = new http.Agent({ keepAlive: true });
   }
 
+  start(args, env) {
+    return spawn(BIN, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
   spawn(args, env) {
-    this.child = spawn(BIN, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = this.start(args, env);
     this.pid = this.child.pid;
     running.add(this.child);
     this.child.stdout.setEncoding('utf8').on('data', (text) => { this.log += text; });

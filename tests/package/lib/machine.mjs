@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ROOT, tempDir } from '../../api/lib/server.mjs';
-import { tool } from './deb.mjs';
+import { tool } from './tools.mjs';
 
 const ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' };
 const BOOT_MS = 60_000;
@@ -15,18 +15,6 @@ mount -t overlay overlay -o "lowerdir=$0,upperdir=$1/upper,workdir=$1/work" "$1/
 cd "$1/merged"
 shift
 exec "$@"`;
-
-// undefined, or what is missing for such a machine.
-export function whyNot() {
-  for (const name of ['debootstrap', 'systemd-nspawn', 'nsenter', 'unshare']) {
-    if (spawnSync('which', [name], { env: ENV }).status !== 0) {
-      return `needs ${name}`;
-    }
-  }
-  // Mounting, in a namespace of its own, is more than root may do in most containers and in a bare chroot.
-  const mounts = spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']);
-  return process.getuid() === 0 && mounts.status === 0 ? undefined : 'needs root that may mount';
-}
 
 export class Machine {
   constructor() {
@@ -43,7 +31,7 @@ export class Machine {
 
   // The layer is mounted in a namespace of its own, so that nothing stays mounted, however this ends.
   inLayer(...command) {
-    return ['unshare', ['--mount', '--propagation', 'private', 'bash', '-c', IN_LAYER, this.base, this.layer, ...command]];
+    return ['unshare', ['--mount', '--propagation', 'private', 'sh', '-c', IN_LAYER, this.base, this.layer, ...command]];
   }
 
   // In the root of the machine that is off, as in a container: no systemd runs there. The network is this machine's.

@@ -42,6 +42,7 @@ struct server {
     struct store          *store;
     struct sync           *sync;
     struct archive        *archive;         /* NULL: there is no centre to read from */
+    size_t                 archive_queue;
     struct control        *control;
     struct serve_control   for_control;
     struct tb_thread       loop;
@@ -208,14 +209,19 @@ rest_sync_state(enum sync_link link)
 static void
 sync_of(void *ctx, struct rest_sync *out)
 {
+    struct server     *s = ctx;
     struct sync_status now;
 
-    sync_status(((struct server *)ctx)->sync, &now);
+    sync_status(s->sync, &now);
     *out = (struct rest_sync){ .state = rest_sync_state(now.state), .lag_ops = now.lag_ops,
-                               .lag_seconds = now.lag_ms / 1000, .last_synced_at = now.last_synced_at,
+                               .lag_ms = now.lag_ms, .last_synced_at = now.last_synced_at,
                                .failures = now.n_failures, .pushed = now.n_pushed, .pulled = now.n_pulled,
                                .parked = now.n_parked, .refused_streams = now.n_refused_streams,
-                               .centre_ahead_ms = now.centre_ahead_ms };
+                               .centre_ahead_ms = now.centre_ahead_ms, .is_paused = now.is_paused };
+    if (s->archive != NULL) {
+        out->archive_waiting = archive_waiting(s->archive);
+        out->archive_max = s->archive_queue;
+    }
 }
 
 /* On the loop. What the sync thread has found out about the link saves finding it out again. */
@@ -394,6 +400,7 @@ open_archive(struct server *s, const struct tb_config *c, struct tb_err *e)
 {
     const struct archive_settings archive = { .clock = s->clock, .url = c->sync.url, .queue = (size_t)c->history.queue,
                                               .timeout_ms = (int)c->history.timeout_ms };
+    s->archive_queue = archive.queue;
     return archive_open(&s->archive, &archive, e);
 }
 

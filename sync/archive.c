@@ -6,6 +6,7 @@
 #include "sql.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 
 #include <assert.h>
@@ -21,6 +22,12 @@ enum {
     IDLE_MS = 20000,            /* a link that is not used is let go, before the server does */
     AT_ONCE_MS = 200,           /* a link that has been closed meanwhile fails faster than this: it is worth another try */
 };
+
+static const char *const limits_hit[] = { "history.queue" };
+TB_LIMIT_HITS(hits, limits_hit);
+static const uint64_t edges[] = { TB_LATENCY_EDGES };
+TB_HISTOGRAM(durations, TB_UNIT_US, edges, "tombolo_archive_read_duration_seconds",
+             "Pages of history and receipts asked of the centre, with connecting where that was due.");
 
 struct archive {
     /* fixed before the thread starts */
@@ -232,15 +239,16 @@ static void
 read_it(struct archive *a, struct store_beyond *r)
 {
     bool           was_settled = a->is_settled;
-    int64_t        began = tb_mono_ms(a->with.clock);
+    int64_t        began_us = tb_mono_us(a->with.clock);
     struct tb_err *e = &r->op.err;
 
     if (try_once(a, r, e) != TB_OK && is_of_the_link(e->code) && was_settled && !a->is_stopping &&
-        tb_mono_ms(a->with.clock) - began < AT_ONCE_MS) {
+        tb_mono_us(a->with.clock) - began_us < AT_ONCE_MS * 1000) {
         *e = (struct tb_err){ 0 };
         r->n = 0;
         TB_TRY(try_once(a, r, e));
     }
+    tb_observe(&durations, 0, (uint64_t)(tb_mono_us(a->with.clock) - began_us));
     if (is_of_the_link(e->code))
         refuse_for_a_while(a, e);
     else
@@ -296,7 +304,16 @@ archive_ask(void *ctx, struct store_beyond *r)
     r->op.err = (struct tb_err){ 0 };
     r->n = 0;
     r->give_up_ms = now + a->with.timeout_ms;
-    return tb_mailbox_post(a->inbox, &r->op.msg);
+    if (tb_mailbox_post(a->inbox, &r->op.msg))
+        return true;
+    tb_count(&hits, 0);
+    return false;
+}
+
+size_t
+archive_waiting(const struct archive *a)
+{
+    return tb_mailbox_depth(a->inbox);
 }
 
 /* ---- opening and closing ---- */

@@ -22,5 +22,7 @@ enum tb_code archive_open(struct archive **out, const struct archive_settings *s
 void         archive_stop(struct archive *a);       /* what waits is answered TB_EBUSY, what is under way fails soon */
 void         archive_close(struct archive **a);     /* after it every answer is in its mailbox; accepts NULL inside */
 
+size_t archive_waiting(const struct archive *a);    /* how many requests wait; any thread */
+
 /* As store_beyond_ops.ask; ctx is the archive. */
 bool archive_ask(void *ctx, struct store_beyond *r);

@@ -1,6 +1,8 @@
 /* Bodies of mysql_link.h. */
 #include "mysql_link.h"
 
+#include "base/metrics.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +10,40 @@
 /* An idle session ends by itself after this long: whoever holds one looks every few seconds, so one that is silent is dead. */
 #define IDLE_SESSION_S 60
 
+/* What the centre's errors mean to who runs it; the number is in the log. */
+enum { OTHER, UNREACHABLE, LOST, ACCESS, SCHEMA, FENCED, LOCKED, CONTENT, FULL, READ_ONLY };
+static const char *const reasons[] = {
+    [OTHER] = "other",     [UNREACHABLE] = "unreachable", [LOST] = "lost",     [ACCESS] = "access",
+    [SCHEMA] = "schema",   [FENCED] = "fenced",           [LOCKED] = "locked", [CONTENT] = "content",
+    [FULL] = "full",       [READ_ONLY] = "read_only",
+};
+TB_COUNTER_BY(errors, "tombolo_mysql_errors_total", "reason", reasons,
+              "Errors of the centre, and of the way there, to any connection of ours.");
+
+static const struct { unsigned code; int reason; } known[] = {
+    { 2002, UNREACHABLE }, { 2003, UNREACHABLE }, { 2005, UNREACHABLE }, { 1040, UNREACHABLE }, { 1053, UNREACHABLE },
+    { 2006, LOST }, { 2013, LOST }, { 2055, LOST }, { 4031, LOST }, { 1927, LOST },
+    { 1044, ACCESS }, { 1045, ACCESS }, { 1142, ACCESS }, { 1227, ACCESS }, { 1698, ACCESS },
+    { 1049, SCHEMA }, { 1054, SCHEMA }, { 1146, SCHEMA }, { 1048, FENCED }, { 1205, LOCKED }, { 1213, LOCKED },
+    { 1264, CONTENT }, { 1292, CONTENT }, { 1300, CONTENT }, { 1366, CONTENT }, { 1406, CONTENT },
+    { 1021, FULL }, { 1114, FULL }, { 1290, READ_ONLY }, { 1836, READ_ONLY },
+};
+
+static void
+count(unsigned code)
+{
+    int reason = OTHER;
+
+    for (size_t i = 0; i < TB_N(known); i++)
+        if (known[i].code == code)
+            reason = known[i].reason;
+    tb_count(&errors, (size_t)reason);
+}
+
 enum tb_code
 link_fail(struct mysql_link *l, const char *what, struct tb_err *e)
 {
+    count(mysql_errno(l->sql));
     return tb_fail(e, TB_EIO, NULL, "%s: mysql %u: %s", what, mysql_errno(l->sql), mysql_error(l->sql));
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -16,6 +17,10 @@ enum {
     SITES_MAX = 4096,
     NEWS_MS = 10000,                /* after the last news it is looked often */
 };
+
+static const uint64_t edges[] = { TB_LATENCY_EDGES };
+TB_HISTOGRAM(round_trips, TB_UNIT_US, edges, "tombolo_sync_round_trip_seconds",
+             "The shortest question to the centre: where the other sites stand.");
 
 struct stream {                     /* of one other site */
     struct store_origin origin;
@@ -372,7 +377,11 @@ sync_pull_step(struct sync_pull *p, struct store_follower *f, const struct store
     forget_round(p);
     for (size_t i = 0; i < p->n_streams; i++)
         p->streams[i].head = 0;
-    if (p->target->ops->heads(p->target, me, note_head, p, e) != TB_OK || tell_seen(p, me, e) != TB_OK)
+    int64_t begun_us = tb_mono_us(p->clock);
+    if (p->target->ops->heads(p->target, me, note_head, p, e) != TB_OK)
+        return e->code;
+    tb_observe(&round_trips, 0, (uint64_t)(tb_mono_us(p->clock) - begun_us));
+    if (tell_seen(p, me, e) != TB_OK)
         return e->code;
     for (size_t i = 0; i < p->n_streams; i++)
         n_behind += is_behind(&p->streams[i]);

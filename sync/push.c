@@ -6,6 +6,7 @@
 #include "inside.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "store/hlc.h"
 
 #include <inttypes.h>
@@ -112,6 +113,11 @@ push_stand_at(struct sync_engine *s, int64_t seq, int64_t wall_ms)
 }
 
 /* ---- gathering ---- */
+
+static const uint64_t time_edges[] = { TB_LATENCY_EDGES }, size_edges[] = { 1, 4, 16, 64, 256, 1000, 4000 };
+TB_HISTOGRAM(durations, TB_UNIT_US, time_edges, "tombolo_sync_batch_duration_seconds",
+             "Batches for the centre, from being sent to being committed there.");
+TB_HISTOGRAM(sizes, TB_UNIT_ONE, size_edges, "tombolo_sync_batch_ops", "Changes in a batch that the centre has taken.");
 
 static enum tb_code
 add(struct sync_engine *s, const struct gathered *g, const struct store_entry *entry, struct tb_err *e)
@@ -283,6 +289,7 @@ push(struct sync_engine *s)
         return;
     }
     struct gathered sent = s->next;
+    int64_t         begun_us = tb_mono_us(s->with.clock);
     show_age(s, &sent);
     if (sent.n == 0) {
         level(s);
@@ -297,6 +304,8 @@ push(struct sync_engine *s)
         fail(s, &sent, &e);
         return;
     }
+    tb_observe(&durations, 0, (uint64_t)(tb_mono_us(s->with.clock) - begun_us));
+    tb_observe(&sizes, 0, sent.n);
     push_stand_at(s, sent.last_seq, tb_wall_ms(s->with.clock));
     s->with.facts->last_synced_ms = s->pushed_at_ms;
     s->with.facts->n_pushed += sent.n;

@@ -134,6 +134,21 @@ write_series(struct tb_buf *out, const struct tb_metric *m, size_t i)
         tb_metric_line(out, m->name, labels, m->unit, atomic_load_explicit(&m->cells[i], memory_order_relaxed));
 }
 
+static void
+write_pairs(struct tb_buf *out, const struct tb_metric *m, size_t i)
+{
+    char text[LABELS_SIZE];
+
+    for (size_t k = 0; k < m->n2; k++) {
+        int64_t v = atomic_load_explicit(&m->cells[i * m->n2 + k], memory_order_relaxed);
+        if (v == 0)
+            continue;
+        int n = snprintf(text, sizeof text, "%s=\"%s\",%s=\"%s\"", m->label, m->values[i], m->label2, m->values2[k]);
+        assert(n > 0 && (size_t)n < sizeof text);
+        tb_metric_line(out, m->name, text, m->unit, v);
+    }
+}
+
 void
 tb_metrics_write(struct tb_buf *out)
 {
@@ -144,7 +159,11 @@ tb_metrics_write(struct tb_buf *out)
             tb_metric_head(out, m->name, m->kind, m->help);
         if (m->write != NULL)
             m->write(m, out);
-        for (size_t i = 0; m->write == NULL && i < m->n; i++)
-            write_series(out, m, i);
+        for (size_t i = 0; m->write == NULL && i < m->n; i++) {
+            if (m->label2 != NULL)
+                write_pairs(out, m, i);
+            else
+                write_series(out, m, i);
+        }
     }
 }

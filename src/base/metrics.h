@@ -27,12 +27,15 @@ struct tb_metric {
     const char         *label;              /* NULL: none, and n is 1 */
     const char *const  *values;             /* of the label; no quotes, no backslash */
     size_t              n;
+    const char         *label2;             /* NULL: no second one; else pairs that never happened are not written */
+    const char *const  *values2;
+    size_t              n2;
     const uint64_t     *bounds;             /* of a histogram's buckets, rising, in its unit; the last bucket has none */
     size_t              n_bounds;
     void (*write)(const struct tb_metric *, struct tb_buf *out);    /* instead of cells: writes its lines */
     struct tb_metric *next;                 /* by name; fixed before main */
     /* any thread */
-    atomic_int_fast64_t *cells;             /* n; of a histogram n times n_bounds + 1 buckets and the sum */
+    atomic_int_fast64_t *cells;             /* n, or n * n2; of a histogram n times n_bounds + 1 buckets and the sum */
 };
 
 /* ---- defining, at file scope ---- */
@@ -40,8 +43,14 @@ struct tb_metric {
 #define TB_COUNTER(id, name_, help_)                  TB_ONE_CELL(id, TB_KIND_COUNTER, TB_UNIT_ONE, name_, help_)
 #define TB_SECONDS_COUNTER(id, name_, help_)          TB_ONE_CELL(id, TB_KIND_COUNTER, TB_UNIT_US, name_, help_)
 #define TB_GAUGE(id, name_, help_)                    TB_ONE_CELL(id, TB_KIND_GAUGE, TB_UNIT_ONE, name_, help_)
+#define TB_SECONDS_GAUGE(id, name_, help_)            TB_ONE_CELL(id, TB_KIND_GAUGE, TB_UNIT_US, name_, help_)
 #define TB_COUNTER_BY(id, name_, label_, list, help_) TB_CELLS_BY(id, TB_KIND_COUNTER, name_, label_, list, help_)
 #define TB_GAUGE_BY(id, name_, label_, list, help_)   TB_CELLS_BY(id, TB_KIND_GAUGE, name_, label_, list, help_)
+
+/* By two labels; tb_count_pair. */
+#define TB_COUNTER_BY_BOTH(id, name_, label_, list, label2_, list2, help_)                                      \
+    TB_METRIC(id, TB_N(list) * TB_N(list2), .kind = TB_KIND_COUNTER, .name = name_, .help = help_,              \
+              .label = label_, .values = list, .n = TB_N(list), .label2 = label2_, .values2 = list2, .n2 = TB_N(list2))
 
 /* edges: an array of uint64_t */
 #define TB_HISTOGRAM(id, unit_, edges, name_, help_)                                                            \
@@ -80,9 +89,21 @@ tb_count(struct tb_metric *m, size_t i)
 }
 
 static inline void
+tb_count_pair(struct tb_metric *m, size_t i, size_t k)
+{
+    tb_count_n(m, i * m->n2 + k, 1);
+}
+
+static inline void
 tb_gauge_set(struct tb_metric *m, size_t i, int64_t v)
 {
     atomic_store_explicit(&m->cells[i], v, memory_order_relaxed);
+}
+
+static inline void
+tb_gauge_add(struct tb_metric *m, size_t i, int64_t change)
+{
+    atomic_fetch_add_explicit(&m->cells[i], change, memory_order_relaxed);
 }
 
 void tb_observe(struct tb_metric *, size_t i, uint64_t v);

@@ -1,11 +1,26 @@
 /* Opening, closing and limits: what is not about one kind of call. */
 #include "chat.h"
 
+#include "base/metrics.h"
 #include "inside.h"
 
 #include <sodium.h>
 
 enum { ADDRESS_FACTOR = 10 };       /* people behind one address, each of whom mistypes as often as one may */
+
+static const char *const limits_hit[] = {
+    [HIT_MESSAGES] = "limit.messages",
+    [HIT_LOGINS] = "limit.logins",
+    [HIT_CONTENT] = "limit.content_bytes",
+    [HIT_READ_IDS] = "limit.read_ids",
+};
+TB_LIMIT_HITS(hits, limits_hit);
+
+void
+chat_hit(enum chat_hit which)
+{
+    tb_count(&hits, which);
+}
 
 static struct chat_rate
 rate_of(unsigned max, unsigned window_ms, const struct chat_limits *limits)
@@ -41,6 +56,7 @@ chat_open(struct chat **out, const struct chat_settings *settings, struct tb_err
     c->store = settings->store;
     c->mailbox = settings->mailbox;
     c->clock = settings->clock;
+    c->hash_queue = settings->hasher.queue;
     c->beyond = settings->beyond;
     c->beyond_ctx = settings->beyond_ctx;
     c->limits = settings->limits;
@@ -72,6 +88,13 @@ chat_close(struct chat **c)
     chat_limit_free(&(*c)->addresses);
     tb_free(*c);
     *c = NULL;
+}
+
+void
+chat_queues(const struct chat *c, struct chat_queues *out)
+{
+    *out = (struct chat_queues){ .hashes = chat_hasher_waiting(c->hasher), .hashes_max = c->hash_queue,
+                                 .loop = tb_mailbox_depth(c->mailbox) };
 }
 
 void

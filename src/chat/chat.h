@@ -43,6 +43,9 @@ void         chat_stop(struct chat *);      /* any thread: password work that ha
 void         chat_close(struct chat **);    /* after the last on_done; joins the hashers */
 void         chat_set_limits(struct chat *, const struct chat_limits *);    /* SIGHUP; what was counted stays counted */
 
+struct chat_queues { size_t hashes, hashes_max, loop; };        /* what waits for the hashers, and for the loop */
+void chat_queues(const struct chat *, struct chat_queues *out);
+
 /* Who bears this token. TB_EAUTH: nobody whom we know, or no longer. */
 enum tb_code chat_authenticate(struct chat *, tb_str token, struct chat_claims *out, struct tb_err *e) TB_MUST_CHECK;
 

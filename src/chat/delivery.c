@@ -3,6 +3,7 @@
 #include "live_inside.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,6 +18,10 @@ enum {
     LOOK_BACK_FIRST = 100,          /* positions: a second or two of a busy server */
     LOOK_BACK_GROWS = 8,
 };
+
+TB_COUNTER(gathered, "tombolo_receipts_gathered_total", "Deliveries that were proved, some of them twice.");
+TB_COUNTER(stored, "tombolo_receipts_stored_total", "Deliveries that were proved and have been stored.");
+TB_COUNTER(lost, "tombolo_receipts_lost_total", "Proved deliveries that were dropped, since too many waited to be stored.");
 
 /* ---- proofs of one connection ---- */
 
@@ -118,11 +123,12 @@ send_due_pings(struct live *l, int64_t now)
 
 /* ---- gathering ---- */
 
-void
-delivery_confirm(struct live *l, int64_t user_id, int64_t room_id, int64_t message_id)
+static void
+keep(struct live *l, int64_t user_id, int64_t room_id, int64_t message_id)
 {
     if (l->n_confirmed == GATHERED_MOST) {
         log_error("live.receipts_lost", "gathered=%zu", l->n_confirmed);
+        tb_count_n(&lost, 0, l->n_confirmed);
         l->n_confirmed = 0;
     }
     if (l->n_confirmed == l->cap_confirmed) {
@@ -134,6 +140,13 @@ delivery_confirm(struct live *l, int64_t user_id, int64_t room_id, int64_t messa
         l->gather_until_ms = tb_mono_ms(l->settings.clock) + GATHER_MS;
         live_wake(l, l->gather_until_ms);
     }
+}
+
+void
+delivery_confirm(struct live *l, int64_t user_id, int64_t room_id, int64_t message_id)
+{
+    tb_count(&gathered, 0);
+    keep(l, user_id, room_id, message_id);
 }
 
 static void send_next(struct live *l);
@@ -165,7 +178,7 @@ on_stored(struct store_op *op)
 
     l->n_pending--;
     if (op->err.code == TB_OK) {
-        l->stats.delivered += s->n;
+        tb_count_n(&stored, 0, s->n);
         if (!l->is_stopping)
             send_next(l);
     } else {                            /* the proofs stand: they go with the next gathering */
@@ -173,7 +186,7 @@ on_stored(struct store_op *op)
         l->leaving_at -= s->n;
         for (; l->leaving_at < l->n_leaving; l->leaving_at++) {
             const struct confirmed *x = &l->leaving[l->leaving_at];
-            delivery_confirm(l, x->user_id, x->room_id, x->message_id);
+            keep(l, x->user_id, x->room_id, x->message_id);
         }
         l->is_storing = false;
     }

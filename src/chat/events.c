@@ -3,6 +3,7 @@
 #include "live_inside.h"
 
 #include "base/json.h"
+#include "base/metrics.h"
 #include "chat/inside.h"
 #include "chat/render.h"
 
@@ -12,6 +13,21 @@
 #define TEXT_NO_MEMBER  "You are not a member of this room"
 
 enum { EVENTS_WINDOW_MS = 1000 };
+
+enum { JOIN_ROOM, SEND_MESSAGE, TYPING, READ_MESSAGE, EVENT_COUNT, UNKNOWN = EVENT_COUNT };
+static const char *const names[] = {
+    [JOIN_ROOM] = "join_room", [SEND_MESSAGE] = "send_message", [TYPING] = "typing", [READ_MESSAGE] = "read_message",
+    [UNKNOWN] = "unknown",
+};
+static const char *const results[TB_CODE_COUNT] = {
+    [TB_OK] = "ok",
+#define X(name, wire, status, say) [name] = wire,
+    TB_CODES(X)
+#undef X
+};
+TB_COUNTER_BY_BOTH(taken, "tombolo_events_total", "event", names, "result", results,
+                   "Events of sockets, by name and how they ended: ok, or the code of the failure.");
+TB_COUNTER(acks, "tombolo_acks_total", "Acks sent to sockets, of success and of failure.");
 
 /* What any event may carry; each reads its own fields. */
 struct payload {
@@ -25,6 +41,7 @@ struct request {                        /* one event on its way to its ack */
     struct live       *live;
     struct sio_socket *socket;          /* a reference: it may have ended by then, and an ack to it goes nowhere */
     int64_t            ack;
+    size_t             event;           /* its place in events */
     struct payload     in;
     struct tb_arena    mem;             /* what `in` points into */
     union {
@@ -40,8 +57,17 @@ struct request {                        /* one event on its way to its ack */
 static void
 ack(struct sio_socket *socket, int64_t id, const struct tb_buf *args)
 {
-    if (id != SIO_NO_ACK)
-        sio_ack(socket, id, tb_buf_str(args));
+    if (id == SIO_NO_ACK)
+        return;
+    tb_count(&acks, 0);
+    sio_ack(socket, id, tb_buf_str(args));
+}
+
+/* Two codes are one word to clients: what could not be saved is counted as internal, too. */
+static void
+count(size_t event, enum tb_code result)
+{
+    tb_count_pair(&taken, event, result == TB_EIO ? TB_EINTERNAL : result);
 }
 
 static void
@@ -82,6 +108,7 @@ finish(struct request *r, void (*add)(struct tb_json *j, const struct request *r
     struct tb_buf  args = TB_BUF_INIT;
     struct tb_json j = tb_json_to(&args);
 
+    count(r->event, r->call.err.code);
     if (r->call.err.code != TB_OK) {
         ack_failure(r->socket, r->ack, &r->call.err);
     } else {
@@ -197,25 +224,25 @@ static const struct chat_field read_fields[] = {
 #define FIELDS(list_) { .list = list_, .n = sizeof list_ / sizeof *list_ }
 
 static const struct event {
-    const char        *name;
     struct chat_fields fields;
     void             (*start)(struct live *l, struct request *r);
-} events[] = {
-    { "join_room", FIELDS(join_fields), start_join_room },
-    { "send_message", FIELDS(send_fields), start_send_message },
-    { "typing", FIELDS(typing_fields), start_typing },
-    { "read_message", FIELDS(read_fields), start_read_message },
+} events[EVENT_COUNT] = {
+    [JOIN_ROOM] = { FIELDS(join_fields), start_join_room },
+    [SEND_MESSAGE] = { FIELDS(send_fields), start_send_message },
+    [TYPING] = { FIELDS(typing_fields), start_typing },
+    [READ_MESSAGE] = { FIELDS(read_fields), start_read_message },
 };
 
 /* ---- taking one ---- */
 
-static const struct event *
+static size_t
 find_event(tb_str name)
 {
-    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
-        if (tb_str_eq(name, tb_str_of(events[i].name)))
-            return &events[i];
-    return NULL;
+    size_t i = 0;
+
+    while (i < EVENT_COUNT && !tb_str_eq(name, tb_str_of(names[i])))
+        i++;
+    return i;
 }
 
 static bool
@@ -251,18 +278,20 @@ read_payload(const struct event *e, const struct sio_event *ev, struct request *
 void
 events_take(struct client *c, const struct sio_event *ev)
 {
-    const struct event *e = find_event(ev->name);
-    struct tb_err       err = { 0 };
+    size_t        event = find_event(ev->name);
+    struct tb_err err = { 0 };
 
     if (is_too_fast(c)) {
-        c->live->stats.refused_events++;
+        live_hit(HIT_EVENTS);
+        count(event, TB_ELIMIT);
         tb_fail(&err, TB_ELIMIT, NULL, "events per second");
         err.retry_after_s = 1;
         ack_failure(c->socket, ev->ack, &err);
         return;
     }
-    if (e == NULL) {
+    if (event == UNKNOWN) {
         tb_fail(&err, TB_EINPUT, "Unknown event", "unknown event");
+        count(event, TB_EINPUT);
         ack_failure(c->socket, ev->ack, &err);
         return;
     }
@@ -271,11 +300,13 @@ events_take(struct client *c, const struct sio_event *ev)
     r->live->n_pending++;
     r->socket = sio_socket_ref(c->socket);
     r->ack = ev->ack;
+    r->event = event;
     r->call.user_id = c->user->id;
-    if (read_payload(e, ev, r, &r->call.err) != TB_OK) {
+    if (read_payload(&events[event], ev, r, &r->call.err) != TB_OK) {
+        count(r->event, r->call.err.code);
         ack_failure(r->socket, r->ack, &r->call.err);
         free_request(r);
         return;
     }
-    e->start(c->live, r);
+    events[event].start(c->live, r);
 }

@@ -12,6 +12,7 @@
 #include "live_inside.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 
 #include <inttypes.h>
 
@@ -20,6 +21,11 @@ enum {
     PAGE_EVENTS_LEAST = 4,
     RING_MAX_BYTES = 16 << 20,          /* of the ring's content; the newest batch always stays */
 };
+
+TB_COUNTER(fell_behind, "tombolo_fell_behind_total", "Times that a live socket's queue was full, so that it catches up.");
+TB_COUNTER(recovered, "tombolo_recoveries_total", "Sockets that came back and were recovered.");
+TB_COUNTER(pages, "tombolo_catch_up_pages_total", "Pages of the journal read for sockets that catch up.");
+TB_COUNTER(deliveries, "tombolo_deliveries_total", "Packets of the journal handed to sockets, one for each receiver.");
 
 /* ---- rendering: an event to its packets ---- */
 
@@ -36,6 +42,7 @@ struct packet {
     tb_str               name, args;
     struct sio_message  *plain, *with_offset;   /* made when first wanted */
     uint32_t             parts;                 /* in the offset of with_offset */
+    uint64_t             n_handed;              /* to how many */
 };
 
 /* Of receipts: one part for each message or reader. */
@@ -130,7 +137,7 @@ fall_behind(struct client *c, const struct store_event *at)
 {
     c->seen = at->op.pos - 1;
     c->n_repeated = 0;
-    c->live->stats.fell_behind += c->state == CLIENT_LIVE;
+    tb_count_n(&fell_behind, 0, c->state == CLIENT_LIVE);
     tell_offset_within(c, at);
     client_set_state(c, CLIENT_DRAINING);
     sio_socket_want_drain(c->socket);
@@ -164,6 +171,7 @@ hand(struct client *c, struct packet *p)
     if (!sio_emit(c->socket, message_for(p, c), SIO_RELIABLE))
         return false;
     c->n_handed = ++c->n_repeated;
+    p->n_handed++;
     touch(c);
     if (op->kind == OP_MESSAGE_SENT && op->message_sent.sender_id != c->user->id)
         delivery_handed(c, op->message_sent.id, op->message_sent.room_id);
@@ -211,6 +219,7 @@ tell(const struct outlet *out, int64_t room_id, tb_str name, tb_str args)
         went = hand(out->only, &p);
     sio_message_free(&p.plain);
     sio_message_free(&p.with_offset);
+    tb_count_n(&deliveries, 0, p.n_handed);
     return went;
 }
 
@@ -513,7 +522,7 @@ accept_client(struct client *c, const struct store_catch_up *r)
     c->is_accepted = true;
     if (!sio_accept(c->socket, tb_str_of(c->sid), tb_str_of(pid)))
         return false;
-    l->stats.recovered += c->is_recovered;
+    tb_count_n(&recovered, 0, c->is_recovered);
     if (!c->user->is_announced)
         presence_came(l, c->user);
     return true;
@@ -566,7 +575,7 @@ take_page(struct client *c, struct store_catch_up *r)
 {
     struct live *l = c->live;
 
-    l->stats.pages++;
+    tb_count(&pages, 0);
     if (r->op.err.code != TB_OK) {      /* busy, or the disk: it comes back and tries again */
         log_warn("live.page_failed", "user=%" PRId64 " why=\"%s\"", c->user->id, r->op.err.why);
         client_drop(c);

@@ -51,7 +51,12 @@ key_of(const struct chat *c, tb_str kind, tb_str who, tb_str peer)
     return key;
 }
 
-static const char too_many[] = "Too many attempts, try again later";
+static enum tb_code
+refuse(struct tb_err *e, int64_t wait_us)
+{
+    chat_hit(HIT_LOGINS);
+    return chat_fail_limit(e, "Too many attempts, try again later", wait_us);
+}
 
 enum tb_code
 chat_gate_address(struct chat *c, tb_str peer, struct tb_err *e)
@@ -60,7 +65,7 @@ chat_gate_address(struct chat *c, tb_str peer, struct tb_err *e)
     int64_t               wait_us;
 
     if (!chat_limit_admit(c->addresses, address, tb_mono_us(c->clock), &wait_us))
-        return chat_fail_limit(e, too_many, wait_us);
+        return refuse(e, wait_us);
     return TB_OK;
 }
 
@@ -73,10 +78,10 @@ gate(struct chat *c, tb_str kind, tb_str who, tb_str peer, struct tb_err *e)
     int64_t               now = tb_mono_us(c->clock), wait_us;
 
     if (!chat_limit_admit(c->addresses, address, now, &wait_us))
-        return chat_fail_limit(e, too_many, wait_us);
+        return refuse(e, wait_us);
     if (!chat_limit_admit(c->accounts, account, now, &wait_us)) {
         chat_limit_take_back(c->addresses, address, now);
-        return chat_fail_limit(e, too_many, wait_us);
+        return refuse(e, wait_us);
     }
     return TB_OK;
 }

@@ -1,6 +1,8 @@
 /* The hasher threads share one mailbox and own nothing else. A job that was taken is answered, by work or by TB_EBUSY. */
 #include "hasher.h"
 
+#include "base/clock.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 
 #include <assert.h>
@@ -8,6 +10,11 @@
 #include <unistd.h>
 
 enum { MAX_THREADS = 64 };      /* at 64 MiB each more would be the machine's memory, not its cores */
+
+static const char *const limits_hit[] = { "auth.hash_queue" };
+TB_LIMIT_HITS(hits, limits_hit);
+static const uint64_t edges[] = { TB_LATENCY_EDGES };
+TB_HISTOGRAM(durations, TB_UNIT_US, edges, "tombolo_hash_duration_seconds", "Passwords hashed or verified, without the wait.");
 
 struct chat_hasher {
     /* fixed before the threads start */
@@ -51,6 +58,7 @@ work(struct tb_msg *m)
     struct chat_hash_job *job = TB_CONTAINER(m, struct chat_hash_job, msg);
     struct chat_hasher   *h = job->hasher;
     enum tb_code          code;
+    int64_t               begun_us = tb_mono_us(&tb_clock_system);
 
     if (atomic_load(&h->is_stopping))
         code = tb_fail(&job->err, TB_EBUSY, NULL, "hasher is stopping");
@@ -59,6 +67,7 @@ work(struct tb_msg *m)
     else
         code = chat_password_hash(job->password, h->cost, job->hash, &job->err);
     assert(code == job->err.code);
+    tb_observe(&durations, 0, (uint64_t)(tb_mono_us(&tb_clock_system) - begun_us));
     answer(job);
 }
 
@@ -126,8 +135,15 @@ chat_hasher_post(struct chat_hasher *h, struct chat_hash_job *job)
     job->msg.run = work;
     if (tb_mailbox_post(h->inbox, &job->msg))
         return;
+    tb_count(&hits, 0);
     tb_fail(&job->err, TB_EBUSY, NULL, "hasher queue is full");
     answer(job);
+}
+
+size_t
+chat_hasher_waiting(const struct chat_hasher *h)
+{
+    return tb_mailbox_depth(h->inbox);
 }
 
 tb_str

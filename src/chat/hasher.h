@@ -29,4 +29,5 @@ void chat_hasher_stop(struct chat_hasher *);    /* any thread: jobs that have no
 void chat_hasher_close(struct chat_hasher **);  /* stops and joins; answers are in their mailboxes when it returns */
 
 void   chat_hasher_post(struct chat_hasher *, struct chat_hash_job *job);
+size_t chat_hasher_waiting(const struct chat_hasher *);     /* jobs that nobody has begun; any thread */
 tb_str chat_hasher_dummy(const struct chat_hasher *);   /* to be verified against where there is no account */

@@ -15,6 +15,7 @@ struct chat {
     struct tb_mailbox     *mailbox;
     const struct tb_clock *clock;
     struct chat_hasher    *hasher;
+    size_t                 hash_queue;          /* how many jobs may wait for it */
     struct chat_tokens    *tokens;
     const struct store_beyond_ops *beyond;     /* NULL: there is no centre */
     void                  *beyond_ctx;
@@ -66,6 +67,10 @@ chat_is_out_of_reach(const struct store_op *op)
 {
     return op->err.code == TB_EIO || op->err.code == TB_EBUSY;
 }
+
+/* Settings that turn something away; for /metrics. */
+enum chat_hit { HIT_MESSAGES, HIT_LOGINS, HIT_CONTENT, HIT_READ_IDS };
+void chat_hit(enum chat_hit);
 
 enum tb_code chat_fail_limit(struct tb_err *e, const char *say, int64_t wait_us);
 

@@ -3,6 +3,7 @@
 #include "live_inside.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/scan.h"
 
 #include <assert.h>
@@ -18,6 +19,22 @@ enum {
     SWEEP_MS = 1000,                    /* how often expired tokens are looked for */
     MAX_AUTHORIZATION = 4096 + 16,      /* bytes of a handshake's header that are kept: a token and its scheme */
 };
+
+static const char *const limits_hit[] = {
+    [HIT_CONNECTS] = "live.connects",
+    [HIT_USER_CONNECTS] = "live.user_connects",
+    [HIT_SOCKETS_PER_USER] = "live.sockets_per_user",
+    [HIT_EVENTS] = "live.events_per_second",
+    [HIT_TYPING] = "live.typing",
+};
+TB_LIMIT_HITS(hits, limits_hit);
+
+enum { REFUSED_PID, REFUSED_OFFSET, REFUSED_OLD };
+static const char *const refusals[] = { [REFUSED_PID] = "pid", [REFUSED_OFFSET] = "offset", [REFUSED_OLD] = "old" };
+TB_COUNTER_BY(recovery_refused, "tombolo_recovery_refused_total", "reason", refusals,
+              "Sockets that came back and began anew: the pid or the offset is none of this journal, or too old.");
+TB_COUNTER(steps_back, "tombolo_steps_back_total", "Sockets that had seen more than the journal has: it was set back.");
+TB_COUNTER(unauthorized, "tombolo_connects_unauthorized_total", "Sockets refused for a missing or invalid token.");
 
 #define TEXT_MISSING "Unauthorized: missing token"
 #define TEXT_INVALID "Unauthorized: invalid token"
@@ -37,6 +54,12 @@ live_room_name(int64_t room_id, char out[24])
 {
     int n = snprintf(out, 24, "r%" PRId64, room_id);
     return (tb_str){ .p = out, .n = (size_t)n };
+}
+
+void
+live_hit(enum live_limit which)
+{
+    tb_count(&hits, which);
 }
 
 void
@@ -256,12 +279,12 @@ on_checked(struct store_op *op)
     if (c->state == CLIENT_GONE) {
         client_set_state(c, CLIENT_GONE);
     } else if (op->err.code == TB_EINPUT) {
-        l->stats.refused_offset++;
+        tb_count(&recovery_refused, REFUSED_OFFSET);
         start_new_session(c);
     } else if (op->err.code != TB_OK) {
         client_drop(c);             /* busy: it comes back and tries again */
     } else if (!is_recent(l, k->r.at)) {
-        l->stats.refused_old++;
+        tb_count(&recovery_refused, REFUSED_OLD);
         start_new_session(c);
     } else {
         recover(c, k);
@@ -295,7 +318,7 @@ note_step_back(struct live *l, int64_t to, bool is_proved)
     enum log_level level = is_proved ? LOG_ERROR : LOG_WARN;
     int64_t        now = tb_mono_ms(l->settings.clock);
 
-    l->stats.steps_back++;
+    tb_count(&steps_back, 0);
     if (l->step_back_told_ms != 0 && now - l->step_back_told_ms < STEP_BACK_EVERY_MS)
         return;
     l->step_back_told_ms = now;
@@ -330,7 +353,7 @@ begin(struct client *c, const json_t *auth)
     if (is_ours && (start > l->head || position_of(offset) > l->head))
         note_step_back(l, start > l->head ? start : position_of(offset), start > l->head);
     if (!is_ours || start > l->head) {
-        l->stats.refused_pid++;
+        tb_count(&recovery_refused, REFUSED_PID);
         feed_start(c);
         return;
     }
@@ -348,12 +371,12 @@ may_have_socket(struct live *l, int64_t user_id)
     int64_t            wait_us;
 
     if (u != NULL && u->n_clients >= l->settings.limits.sockets_per_user) {
-        l->stats.refused_sockets++;
+        live_hit(HIT_SOCKETS_PER_USER);
         log_warn("live.too_many_sockets", "user=%" PRId64, user_id);
         return false;
     }
     if (!chat_limit_admit(l->user_connects, chat_limit_key_of(user_id), tb_mono_us(l->settings.clock), &wait_us)) {
-        l->stats.refused_user++;
+        live_hit(HIT_USER_CONNECTS);
         log_debug("live.connects_too_often", "user=%" PRId64, user_id);
         return false;
     }
@@ -372,8 +395,10 @@ on_connect(void *ctx, struct sio_socket *sk, tb_str auth_text)
     if (l->is_stopping) {
         sio_conn_close(sio_socket_conn(sk), EIO_AT_ONCE);
     } else if (token.n == 0) {
+        tb_count(&unauthorized, 0);
         sio_refuse(sk, TB_LIT(TEXT_MISSING), TB_STR_NULL);
     } else if (chat_authenticate(l->settings.chat, token, &who, &e) != TB_OK) {
+        tb_count(&unauthorized, 0);
         sio_refuse(sk, TB_LIT(TEXT_INVALID), TB_STR_NULL);
     } else if (!may_have_socket(l, who.user_id)) {
         sio_conn_close(sio_socket_conn(sk), EIO_AT_ONCE);
@@ -474,7 +499,7 @@ allow(void *ctx, const struct eio_request *rq, struct eio_refusal *refusal)
 
     if (chat_limit_admit(l->connects, key_of(l, rq->peer), tb_mono_us(l->settings.clock), &wait_us))
         return true;
-    l->stats.refused_address++;
+    live_hit(HIT_CONNECTS);
     refusal->message = "Too many connections from your address";
     refusal->retry_after_s = (uint32_t)(wait_us / 1000000 + 1);
     return false;
@@ -629,4 +654,5 @@ live_stats(const struct live *l, struct live_stats *out)
 {
     *out = l->stats;
     out->users = HASH_COUNT(l->users);
+    out->receipts_waiting = l->n_confirmed + l->n_leaving - l->leaving_at;
 }

@@ -121,6 +121,10 @@ struct live {
     struct live_stats stats;
 };
 
+/* Settings that turn something away; for /metrics. */
+enum live_limit { HIT_CONNECTS, HIT_USER_CONNECTS, HIT_SOCKETS_PER_USER, HIT_EVENTS, HIT_TYPING };
+void live_hit(enum live_limit);
+
 /* live.c */
 void         live_wake(struct live *l, int64_t at_ms);      /* tick then, or earlier */
 struct user *live_find_user(struct live *l, int64_t id);

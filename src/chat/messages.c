@@ -30,6 +30,7 @@ add(struct chat_send *s)
 
     s->counted_us = tb_mono_us(c->clock);
     if (!chat_limit_admit(c->sends, sender_of(s), s->counted_us, &wait_us)) {
+        chat_hit(HIT_MESSAGES);
         chat_fail_limit(&s->call.err, "Rate limit exceeded. Try again shortly.", wait_us);
         chat_done(&s->call);
         return;
@@ -69,8 +70,11 @@ find(struct chat_send *s)
 static enum tb_code
 check(struct chat_send *s, struct tb_err *e)
 {
-    if (chat_check_content(&s->content, s->call.chat->limits.content_bytes, e) != TB_OK)
+    if (chat_check_content(&s->content, s->call.chat->limits.content_bytes, e) != TB_OK) {
+        if (e->code == TB_ETOOBIG)
+            chat_hit(HIT_CONTENT);
         return e->code;
+    }
     return s->key.p != NULL ? chat_check_key(s->key, e) : TB_OK;
 }
 

@@ -13,10 +13,10 @@ check(const struct chat_read *r, const struct chat_limits *limits, struct tb_err
 {
     if (r->ids.n == 0)
         return tb_fail(e, TB_EINPUT, CHAT_SAY_NO_IDS, "no message ids");
-    if (r->ids.n > limits->read_ids)
-        return tb_fail(e, TB_EINPUT, "Too many messageIds at once", "%zu message ids, limit %zu", r->ids.n,
-                       limits->read_ids);
-    return TB_OK;
+    if (r->ids.n <= limits->read_ids)
+        return TB_OK;
+    chat_hit(HIT_READ_IDS);
+    return tb_fail(e, TB_EINPUT, "Too many messageIds at once", "%zu message ids, limit %zu", r->ids.n, limits->read_ids);
 }
 
 void

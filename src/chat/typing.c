@@ -51,7 +51,7 @@ may_tell(struct client *c, int64_t *wait_us)
 
     if (chat_limit_admit(l->typings, chat_limit_key_of(c->user->id), tb_mono_us(l->settings.clock), wait_us))
         return true;
-    l->stats.refused_typing++;
+    live_hit(HIT_TYPING);
     return false;
 }
 

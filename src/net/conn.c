@@ -6,6 +6,7 @@
 #include "net/internal.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 
 #include <arpa/inet.h>
@@ -24,7 +25,25 @@ enum {
     LINGER_BYTES = 16 << 20,        /* and how much of it is read */
 };
 
+static const char *const kinds[] = { [NET_HTTP1] = "http1", [NET_HTTP2] = "http2", [NET_WEBSOCKET] = "websocket" };
+TB_GAUGE_BY(open_now, "tombolo_connections", "protocol", kinds, "TCP connections, by what they speak; a new one counts as http1.");
+TB_COUNTER(accepted, "tombolo_connections_accepted_total", "TCP connections taken.");
+
+static const uint64_t edges[] = { TB_LATENCY_EDGES };
+TB_HISTOGRAM(delays, TB_UNIT_US, edges, "tombolo_loop_delay_seconds", "How late a timer of the loop came that is due once a second.");
+
+static const char *const limits_hit[] = { "server.max_connections" };
+TB_LIMIT_HITS(hits, limits_hit);
+
 static void on_closed(void *conn);
+
+void
+net_conn_speaks(struct net_conn *c, enum net_kind kind)
+{
+    tb_gauge_add(&open_now, c->kind, -1);
+    c->kind = (uint8_t)kind;
+    tb_gauge_add(&open_now, c->kind, 1);
+}
 
 void
 net_conn_touch(struct net_conn *c)
@@ -71,6 +90,8 @@ conn_new(struct net *net, h2o_socket_t *sock)
         c->next->prev = c;
     net->conns = c;
     net->n_conns++;
+    tb_count(&accepted, 0);
+    tb_gauge_add(&open_now, c->kind, 1);
     own_socket(c, sock);
     write_peer(c);
     return c;
@@ -89,6 +110,7 @@ conn_free(struct net_conn *c)
     else
         net->conns = c->next;
     net->n_conns--;
+    tb_gauge_add(&open_now, c->kind, -1);
     if (c->held != NULL)
         net_certificate_let_go(&c->held);
     tb_free(c);
@@ -146,6 +168,7 @@ on_handshake(h2o_socket_t *sock, const char *err)
     }
     h2o_iovec_t protocol = h2o_socket_ssl_get_selected_protocol(sock);
     c->is_http2 = h2o_memis(protocol.base, protocol.len, H2O_STRLIT("h2"));
+    net_conn_speaks(c, c->is_http2 ? NET_HTTP2 : NET_HTTP1);
     start_http(c);
 }
 
@@ -165,6 +188,7 @@ net_conn_accept(h2o_socket_t *listener, const char *err)
 
     for (int i = 0; err == NULL && i < ACCEPTS_A_TURN; i++) {
         if (net->n_conns >= net->max_connections) {
+            tb_count(&hits, 0);
             net_conn_pause(net, true);
             return;
         }
@@ -271,12 +295,23 @@ has_begun_a_request(const struct net_conn *c)
     return !c->is_lingering && !c->is_closing && !c->is_stream && c->n_requests == 0 && c->sock->input->size > 0;
 }
 
+/* How late the sweep's timer is says how long whoever comes in waits for the loop's turn. */
+static void
+note_delay(struct net *net)
+{
+    int64_t late_us = tb_mono_us(net->clock) - net->sweep_due_us;
+
+    if (net->sweep_due_us != 0)
+        tb_observe(&delays, 0, late_us > 0 ? (uint64_t)late_us : 0);
+}
+
 void
 net_conn_sweep(void *ctx)
 {
     struct net *net = ctx;
 
     assert(tb_thread_is(TB_LOOP));
+    note_delay(net);
     for (struct net_conn *c = net->conns, *next; c != NULL; c = next) {
         next = c->next;
         if (!c->is_receiving && has_begun_a_request(c)) {
@@ -291,6 +326,7 @@ net_conn_sweep(void *ctx)
     if (net->n_conns < net->max_connections)
         net_conn_pause(net, false);
     net_timer_start(net->sweep, NET_SWEEP_MS);
+    net->sweep_due_us = tb_mono_us(net->clock) + NET_SWEEP_MS * 1000;
 }
 
 void

@@ -62,6 +62,7 @@ net_early_refuse(struct net_conn *c)
     struct tb_buf body = TB_BUF_INIT, answer = TB_BUF_INIT;
 
     net_error_body(&body, TB_ETOOBIG);
+    net_tally_note(NULL, tb_code_status(TB_ETOOBIG), 0);
     tb_buf_printf(&answer, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\ncontent-type: " TB_STR_FMT
                   "\r\nContent-Length: %zu\r\n\r\n%s", TB_STR_ARG(NET_JSON), body.n, body.p);
     /* It fits into the socket's empty buffer; if not, the peer is beyond help. The socket is closed before the callback comes. */

@@ -15,6 +15,7 @@ struct net_eio {
     struct eio_host    host;
     struct net_timer  *timer;
     struct net_at_end *flush;
+    struct net_tally  *gets, *posts, *upgrades;
 };
 
 /* One request, in the library's hands until respond. */
@@ -231,11 +232,28 @@ upgrade(struct net_eio *h, struct net_request *net)
 
 /* ---- both ---- */
 
+static struct net_tally *
+tally_of(const struct net_eio *h, const struct net_request *net)
+{
+    if (net->upgrade.n > 0)
+        return h->upgrades;
+    switch (method_of(net->method)) {
+    case EIO_GET:
+        return h->gets;
+    case EIO_POST:
+        return h->posts;
+    case EIO_OTHER_METHOD:
+        break;
+    }
+    return NULL;
+}
+
 static void
 on_request(void *ctx, struct net_request *net)
 {
     struct net_eio *h = ctx;
 
+    net->tally = tally_of(h, net);
     if (net->upgrade.n > 0) {
         upgrade(h, net);
         return;
@@ -264,10 +282,25 @@ net_eio_host(struct net_eio *h)
     return &h->host;
 }
 
+static struct net_tally *
+tally(const char *method, const char *prefix)
+{
+    struct tb_buf     name = TB_BUF_INIT;
+    struct net_tally *found;
+
+    tb_buf_printf(&name, "%s %s", method, prefix);
+    found = net_tally(name.p);
+    tb_buf_fini(&name);
+    return found;
+}
+
 void
 net_eio_serve(struct net_eio *h, struct eio_engine *engine, const char *prefix, size_t max_payload)
 {
     h->engine = engine;
+    h->gets = tally("GET", prefix);
+    h->posts = tally("POST", prefix);
+    h->upgrades = tally("UPGRADE", prefix);     /* to a WebSocket */
     net_handle(h->net, prefix, max_payload, on_request, h);
 }
 

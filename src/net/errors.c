@@ -50,6 +50,7 @@ swap_body(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
     req->res.headers.size = 0;
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, NET_JSON.p, NET_JSON.n);
     net_cors_add(net_of(req), req);
+    net_tally_note(NULL, req->res.status, 0);
     if (req->version < 0x200)
         net_conn_linger(net_conn_of(req));      /* the body is still coming, and then this connection ends */
     h2o_setup_next_ostream(req, &swap->super.next);

@@ -16,6 +16,8 @@ enum {
     NET_MAX_HEAD = 16384,       /* bytes of request line and headers; h2o would take 400 KB, from each connection */
 };
 
+enum net_kind { NET_HTTP1, NET_HTTP2, NET_WEBSOCKET };   /* what a connection speaks; a new one HTTP/1 until it says otherwise */
+
 /* One TCP connection, from accept until its descriptor is closed. Owner: net->conns; freed when h2o closes the socket.
  *
  *     idle --(bytes)--> receiving --(whole request)--> busy --(answer)--> sending --> idle
@@ -41,6 +43,7 @@ struct net_conn {
     bool             is_watched;        /* a request with on_gone waits; see gone.c */
     h2o_socket_cb    h2o_read;          /* h2o's, by which it can be told that the peer has gone */
     bool             is_stream;         /* upgraded: its time-outs are those of who took it */
+    uint8_t          kind;              /* enum net_kind, as it is counted */
     char             peer[INET6_ADDRSTRLEN];
 };
 
@@ -53,6 +56,7 @@ struct net_req {
     struct net_hook   *hook;            /* NULL together with h2o */
     struct net_req    *next, *prev;     /* net->unanswered, as long as h2o is not NULL */
     bool               is_head;
+    int64_t            begun_us;        /* when it was whole */
     size_t             n_headers;
     struct net_header *headers;         /* they and all text follow the struct in the same block */
 };
@@ -120,6 +124,7 @@ struct net {
     struct net_timer      *next_turn;           /* set when there are any */
     struct net_timers      timers;
     struct net_timer      *sweep;
+    int64_t                sweep_due_us;        /* 0: before the first */
     void                 (*on_stop)(void *ctx);
     void                  *on_stop_ctx;
 };
@@ -139,6 +144,7 @@ enum tb_code net_listen(const char *host, uint16_t *port, int fds[NET_MAX_LISTEN
 void             net_conn_accept(h2o_socket_t *listener, const char *err);      /* h2o's callback for a listener */
 void             net_conn_pause(struct net *, bool pause);
 struct net_conn *net_conn_of(h2o_req_t *req);
+void             net_conn_speaks(struct net_conn *, enum net_kind);             /* for /metrics */
 void             net_conn_touch(struct net_conn *);                             /* what it does has just changed */
 void             net_conn_linger(struct net_conn *);                            /* read on after the coming close */
 void             net_conn_sweep(void *ctx);                                     /* cuts what has taken too long */
@@ -167,6 +173,10 @@ void       net_req_forget(struct net_request *);
 
 /* stream.c: goes on with net->postponed */
 void net_stream_next_turn(void *net);
+
+/* tally.c: a request has been answered; 499: its client went away. t NULL: "other" */
+void        net_tally_note(struct net_tally *t, int status, int64_t took_us);
+const char *net_tally_route(const struct net_tally *t);
 
 /* errors.c: makes h2o's own error pages JSON. */
 #define NET_JSON TB_LIT("application/json; charset=utf-8")

@@ -69,12 +69,17 @@ struct net_request {
     tb_str body;
     tb_str peer;                    /* address in text, no port; IPv4 in its own form also over an IPv6 listener */
     tb_str upgrade;                 /* what protocol it wants to go on with: "websocket"; n == 0: none */
+    struct net_tally *tally;        /* the handler's: the route that it counts for; NULL: "other" */
     bool   is_gone;
     void  *app;                     /* the handler's, untouched, as is the next */
     /* When is_gone becomes true; may respond. Set in the handler, it comes as soon as the client hangs up or closes its sending
      * side; without it (NULL) is_gone comes when an answer could not be written. */
     void (*on_gone)(struct net_request *);
 };
+
+/* What a route's requests are counted by, for /metrics: "POST /messages". The same for the same text; nothing that a peer sends may
+ * become one, for they stay. Any thread. */
+struct net_tally *net_tally(const char *route);
 
 /* The first of that name; n == 0 and p == NULL: not there. Headers about the connection itself (Host, Content-Length,
  * Transfer-Encoding, Expect, Upgrade) are the loop's business and not shown. */

@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+enum { STATUS_GONE = 499 };     /* in the count only: the client went away before its answer */
+
 struct handler {
     h2o_handler_t super;
     struct net   *net;
@@ -166,6 +168,7 @@ req_new(struct net *net, h2o_req_t *h2o)
     struct net_req *r = tb_alloc(fixed + head_size(h2o) + h2o->entity.len);
 
     *r = (struct net_req){ .net = net, .h2o = h2o, .hook = hook_new(h2o), .n_headers = n_headers };
+    r->begun_us = tb_mono_us(net->clock);
     r->headers = (struct net_header *)(void *)(r + 1);
     r->is_head = is_head(h2o);
     copy_text(r, h2o, (char *)r + fixed);
@@ -174,6 +177,12 @@ req_new(struct net *net, h2o_req_t *h2o)
     link_unanswered(r);
     net->n_owed++;
     return r;
+}
+
+static void
+note_answer(const struct net_req *r, int status)
+{
+    net_tally_note(r->pub.tally, status, tb_mono_us(r->net->clock) - r->begun_us);
 }
 
 static void
@@ -259,6 +268,7 @@ net_respond(struct net_request *pub, const struct net_response *res)
         part(r);
         send_answer(r->net, h2o, res, r->is_head);
     }
+    note_answer(r, h2o != NULL ? res->status : STATUS_GONE);
     req_free(r);
 }
 
@@ -270,6 +280,7 @@ net_req_take(struct net_request *pub)
 
     if (h2o != NULL)
         part(r);
+    note_answer(r, h2o != NULL ? 101 : STATUS_GONE);
     return h2o;
 }
 
@@ -328,10 +339,12 @@ was_answered_here(struct net *net, h2o_req_t *h2o)
 {
     if (head_size(h2o) > NET_MAX_HEAD) {
         send_failure(net, h2o, TB_ETOOBIG, 431);
+        net_tally_note(NULL, 431, 0);
     } else if (net_cors_is_preflight(net, h2o)) {
         struct net_header   headers[NET_PREFLIGHT_HEADERS];
         struct net_response allowed = net_cors_preflight(h2o, headers);
         send_answer(net, h2o, &allowed, false);
+        net_tally_note(NULL, allowed.status, 0);
     } else {
         return false;
     }
@@ -360,6 +373,7 @@ on_request(h2o_handler_t *handler, h2o_req_t *h2o)
         code = TB_ETOOBIG;
     part(r);
     send_failure(net, h2o, code, tb_code_status(code));
+    note_answer(r, tb_code_status(code));
     req_free(r);
     return 0;
 }

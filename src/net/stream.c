@@ -133,6 +133,7 @@ on_upgraded(void *ctx, h2o_socket_t *sock, size_t request_bytes)
     struct net_conn *conn = sock->on_close.data;
     net_conn_touch(conn);
     conn->is_stream = true;
+    net_conn_speaks(conn, NET_WEBSOCKET);
     h2o_buffer_consume(&sock->input, request_bytes);
     s->ops->on_open(s->app);
     hand_in(s);

@@ -4,8 +4,11 @@
 
 #include "base/json.h"
 
+enum { REST_ROUTES_MAX = 48 };
+
 struct rest {
     struct rest_settings settings;
+    struct net_tally    *tallies[REST_ROUTES_MAX];  /* by rest_route_number */
     char                *metrics_from;      /* what settings.metrics_from points to */
     struct tb_buf        out;       /* scratch: the body being written; net copies it */
 };
@@ -47,6 +50,10 @@ struct rest_route {
  * HEAD is served as GET. *wild as in rest_path_matches. */
 const struct rest_route *rest_route_find(tb_str method, tb_str path, tb_str *wild, struct tb_buf *methods,
                                          struct tb_err *e);
+
+/* For what is kept by route. */
+size_t rest_route_number(const struct rest_route *route);
+void   rest_route_tallies(struct net_tally *out[REST_ROUTES_MAX]);
 
 /* Answers and frees x: by what call.any.err says. Also call.any.on_done. */
 void rest_finish(struct rest_exchange *x);

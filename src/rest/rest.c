@@ -21,6 +21,7 @@ rest_open(struct rest **out, const struct rest_settings *settings)
 {
     *out = TB_NEW(struct rest);
     (*out)->settings = *settings;
+    rest_route_tallies((*out)->tallies);
     (*out)->metrics_from = tb_str_to_c(tb_str_of(settings->metrics_from != NULL ? settings->metrics_from : ""));
     (*out)->settings.metrics_from = (*out)->metrics_from;
 }
@@ -175,6 +176,7 @@ begin(struct rest *rest, struct net_request *http, const struct rest_route *rout
     struct rest_exchange *x = TB_NEW(struct rest_exchange);
     struct tb_err        *e = &x->call.any.err;
 
+    http->tally = rest->tallies[rest_route_number(route)];
     x->rest = rest;
     x->http = http;
     x->route = route;

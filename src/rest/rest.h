@@ -13,11 +13,13 @@ enum rest_sync_state { REST_SYNC_OFF, REST_SYNC_UP, REST_SYNC_DOWN, REST_SYNC_DI
 struct rest_sync {                  /* how the centre is reached; for GET /sync, /readyz and /metrics */
     enum rest_sync_state state;
     int64_t lag_ops;                /* own ops that are not there yet */
-    int64_t lag_seconds;            /* age of the oldest of them; 0: none */
+    int64_t lag_ms;                 /* age of the oldest of them; 0: none */
     int64_t last_synced_at;         /* ms; 0: never */
     uint64_t failures, pushed, pulled, parked;      /* since start */
     uint64_t refused_streams;
     int64_t  centre_ahead_ms;       /* of our clock */
+    bool     is_paused;             /* the state is REST_SYNC_DOWN then */
+    size_t   archive_waiting, archive_max;      /* requests for what only the centre still has */
 };
 
 struct rest_settings {

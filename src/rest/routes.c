@@ -6,6 +6,7 @@
 #include "rest/metrics.h"
 #include "rest/path.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 enum { HISTORY_DEFAULT = 20 };      /* messages of a page when nobody says */
@@ -388,7 +389,7 @@ render_sync(struct rest_exchange *x, struct tb_json *j)
     tb_json_key(j, "lagOps");
     tb_json_int(j, s.lag_ops);
     tb_json_key(j, "lagSeconds");
-    tb_json_int(j, s.lag_seconds);
+    tb_json_int(j, s.lag_ms / 1000);
     tb_json_key(j, "lastSyncedAt");
     if (s.last_synced_at != 0)
         tb_json_time(j, s.last_synced_at);
@@ -514,4 +515,25 @@ rest_route_find(tb_str method, tb_str path, tb_str *wild, struct tb_buf *methods
     else
         tb_fail(e, TB_ENOTFOUND, NULL, "no such path");
     return NULL;
+}
+
+static_assert(sizeof routes / sizeof *routes <= REST_ROUTES_MAX, "each has its place in struct rest");
+
+size_t
+rest_route_number(const struct rest_route *route)
+{
+    return (size_t)(route - routes);
+}
+
+void
+rest_route_tallies(struct net_tally *out[REST_ROUTES_MAX])
+{
+    struct tb_buf name = TB_BUF_INIT;
+
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        tb_buf_clear(&name);
+        tb_buf_printf(&name, "%s %s", routes[i].method, routes[i].path);
+        out[i] = net_tally(name.p);
+    }
+    tb_buf_fini(&name);
 }

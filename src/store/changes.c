@@ -1,6 +1,7 @@
 /* What each change checks, and which ops it makes. Permission is judged here, once: other sites only apply the ops. */
 #include "requests.h"
 
+#include "base/metrics.h"
 #include "hlc.h"
 #include "horizon.h"
 #include "queries.h"
@@ -132,6 +133,10 @@ read_membership(struct journal *j, int64_t room_id, int64_t user_id, struct memb
     return e->code;
 }
 
+enum { HIT_ROOMS, HIT_MEMBERS };
+static const char *const limits_hit[] = { [HIT_ROOMS] = "limit.rooms_per_user", [HIT_MEMBERS] = "limit.members_per_room" };
+TB_LIMIT_HITS(hits, limits_hit);
+
 static enum tb_code
 check_below(struct journal *j, int query, int64_t of, int64_t limit, const char *say, struct tb_err *e)
 {
@@ -140,7 +145,10 @@ check_below(struct journal *j, int query, int64_t of, int64_t limit, const char 
 
     if (db_int(&j->db, query, ARGS(I(of)), &n, &found, e) != TB_OK)
         return e->code;
-    return n < limit ? TB_OK : tb_fail(e, TB_EDENIED, say, "%" PRId64 " has %" PRId64 " of %" PRId64, of, n, limit);
+    if (n < limit)
+        return TB_OK;
+    tb_count(&hits, query == Q_USER_ROOMS ? HIT_ROOMS : HIT_MEMBERS);
+    return tb_fail(e, TB_EDENIED, say, "%" PRId64 " has %" PRId64 " of %" PRId64, of, n, limit);
 }
 
 static enum tb_code

@@ -15,6 +15,6 @@ enum tb_code checkpointer_open(struct checkpointer **out, const char *path, cons
 void         checkpointer_close(struct checkpointer **c);
 void         checkpointer_wake(struct checkpointer *c);
 
-/* Moves what can be moved without waiting for anybody, through d, on its thread; returns how many of the WAL's frames have
- * been moved in all. Ends the process when the database file could not be synced. */
-int checkpoint_passive(struct db *d);
+/* Moves what can be moved without waiting for anybody, through d, on its thread. Ends the process when the database file could
+ * not be synced. */
+void checkpoint_by_writer(struct db *d);

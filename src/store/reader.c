@@ -3,13 +3,20 @@
 #include "reader.h"
 
 #include "answers.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 #include "queries.h"
 
 enum { QUERIES_AT_ONCE = 64 };
 
+static const char *const lane_names[LANE_COUNT] = { [LANE_LOGIN] = "login", [LANE_CATCH_UP] = "catch_up" };
+static const uint64_t    edges[] = { TB_LATENCY_EDGES };
+TB_HISTOGRAM_BY(durations, TB_UNIT_US, edges, "tombolo_journal_read_duration_seconds", "lane", lane_names,
+                "Read transactions; queries that wait together share one. login: history and rooms, too.");
+
 struct reader {
     /* fixed before the thread starts */
+    enum store_lane              lane;
     const struct store_settings *settings;
     struct tb_mailbox           *inbox;
     struct tb_thread             thread;
@@ -45,16 +52,19 @@ run(void *ctx)
         struct tb_msg_list batch = { 0 };
         if (tb_mailbox_wait(r->inbox, &batch, QUERIES_AT_ONCE, -1) == 0)
             return;
+        int64_t begun_us = tb_mono_us(r->settings->clock);
         run_batch(r, &batch);
+        tb_observe(&durations, r->lane, (uint64_t)(tb_mono_us(r->settings->clock) - begun_us));
         answers_post(&batch);
     }
 }
 
 enum tb_code
-reader_open(struct reader **out, const char *path, const struct store_settings *settings, struct tb_err *e)
+reader_open(struct reader **out, const char *path, enum store_lane lane, const struct store_settings *settings, struct tb_err *e)
 {
     struct reader *r = TB_NEW(struct reader);
 
+    r->lane = lane;
     r->settings = settings;
     if (db_open(&r->db, path, settings->vfs, DB_READ_ONLY, store_query_texts, Q_COUNT, e) != TB_OK) {
         tb_free(r);

@@ -4,6 +4,7 @@
 
 #include "answers.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "folder.h"
 #include "migrate.h"
 #include "queries.h"
@@ -20,6 +21,10 @@
 #include <unistd.h>
 
 enum { BUSY_RETRY_AFTER_S = 1 };
+
+enum { HIT_QUEUE, HIT_READER_QUEUE };
+static const char *const limits_hit[] = { [HIT_QUEUE] = "journal.queue", [HIT_READER_QUEUE] = "journal.reader_queue" };
+TB_LIMIT_HITS(hits, limits_hit);
 
 struct store {
     /* fixed once open */
@@ -80,7 +85,7 @@ open_threads(struct store *s, struct journal *j, struct tb_err *e)
     }
     s->writer = writer_open(j, &s->settings, &s->facts, s->checkpointer);
     for (int lane = 0; lane < LANE_COUNT; lane++)
-        if (reader_open(&s->readers[lane], s->path, &s->settings, e) != TB_OK)
+        if (reader_open(&s->readers[lane], s->path, lane, &s->settings, e) != TB_OK)
             return e->code;
     return TB_OK;
 }
@@ -144,9 +149,23 @@ store_status(const struct store *s, struct store_status *out)
         .n_emails_parked = s->facts.n_emails_parked, .n_clock_doubts = s->facts.n_clock_doubts,
         .n_ops = s->facts.n_ops, .n_commits = s->facts.n_commits, .node = (uint32_t)s->facts.node,
     };
+    out->reserve_bytes = s->settings.reserve_bytes;
+    out->free_bytes = s->facts.free_bytes;
+    out->size_bytes = s->facts.size_bytes;
+    out->wal_bytes = s->facts.wal_bytes;
     memcpy(out->journal_uuid, s->uuid, sizeof out->journal_uuid);
     memcpy(out->centre_uuid, s->centre_uuid, sizeof out->centre_uuid);
     out->reissued_at = s->reissued_at;
+}
+
+void
+store_queues(const struct store *s, struct store_queues *out)
+{
+    *out = (struct store_queues){
+        .changes = tb_mailbox_depth(writer_inbox(s->writer)), .changes_max = s->settings.queue,
+        .queries = tb_mailbox_depth(reader_inbox(s->readers[LANE_LOGIN])),
+        .catch_ups = tb_mailbox_depth(reader_inbox(s->readers[LANE_CATCH_UP])), .queries_max = s->settings.reader_queue,
+    };
 }
 
 void
@@ -186,6 +205,8 @@ post(struct store *s, struct store_op *op, int what, struct tb_mailbox *inbox)
     op->err = (struct tb_err){ 0 };
     if (tb_mailbox_post(inbox, &op->msg))
         return;
+    if (!tb_mailbox_is_closed(inbox))
+        tb_count(&hits, inbox == writer_inbox(s->writer) ? HIT_QUEUE : HIT_READER_QUEUE);
     tb_fail(&op->err, TB_EBUSY, NULL, "the queue is full, or the store is closing");
     op->err.retry_after_s = BUSY_RETRY_AFTER_S;
     tb_msg_list_add(&refused, &op->msg);

@@ -254,5 +254,13 @@ struct store_status {
     char     journal_uuid[37];
     char     centre_uuid[37];   /* when the store was opened; empty: no centre was known */
     int64_t  reissued_at;       /* ms; see store/reissue.h; 0: never */
+    uint64_t reserve_bytes;
+    int64_t  free_bytes, size_bytes, wal_bytes;     /* of the disk, of the database, used of its WAL; some seconds old */
 };
 void store_status(const struct store *, struct store_status *out);
+
+struct store_queues {           /* what waits now, and how much may */
+    size_t changes, queries, catch_ups;
+    size_t changes_max, queries_max;        /* queries_max: of each of the two */
+};
+void store_queues(const struct store *, struct store_queues *out);

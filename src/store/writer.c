@@ -5,23 +5,40 @@
 
 #include "answers.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 #include "prune.h"
 #include "queries.h"
 
 #include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 enum {
     FULL_RETRY_MS = 1000,       /* how often a full disk is looked at again while nothing comes in */
-    SPACE_CHECK_MS = 100,       /* how often at most the free space is asked for */
+    SPACE_CHECK_MS = 100,       /* how often at most the free space is asked for, */
+    SPACE_IDLE_MS = 10000,      /* and at least, for who watches it: others fill disks as well */
+    WAL_FRAME_BYTES = 4096 + 24,
     FULL_RETRY_AFTER_S = 30,    /* what a person is told to wait when the disk is full */
     RESTORING_RETRY_AFTER_S = 1,
     KEYS_PRUNED_AT_ONCE = 500,
 };
+
+static const uint64_t batch_edges[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256 }, time_edges[] = { TB_LATENCY_EDGES };
+TB_HISTOGRAM(batches, TB_UNIT_ONE, batch_edges, "tombolo_journal_batch_changes", "Changes asked for that shared a transaction.");
+TB_HISTOGRAM(transactions, TB_UNIT_US, time_edges, "tombolo_journal_transaction_duration_seconds",
+             "Transactions of the writer, from their begin to the end of their commit.");
+TB_HISTOGRAM(commits, TB_UNIT_US, time_edges, "tombolo_journal_commit_duration_seconds",
+             "COMMIT alone, with the sync of the disk.");
+TB_COUNTER(commits_failed, "tombolo_journal_commit_failures_total", "Transactions that could not be committed.");
+
+static const char *const limits_hit[] = { "journal.reserve_mb" };
+TB_LIMIT_HITS(hits, limits_hit);
 
 struct writer {
     /* fixed before the thread starts */
@@ -49,17 +66,31 @@ struct writer {
 /* ---- the disk ---- */
 
 static void
-look_at_free_space(struct writer *w)
+measure(struct writer *w)
 {
     struct statvfs fs;
-    int64_t        now = tb_mono_ms(w->settings->clock);
-    bool           was_full = w->facts->is_full, is_full = was_full;
+    struct stat    file;
+    char           path[PATH_MAX];
 
-    if (w->settings->reserve_bytes == 0 || (w->space_checked_ms != 0 && now - w->space_checked_ms < SPACE_CHECK_MS))
+    if (statvfs(w->settings->dir, &fs) == 0)
+        w->facts->free_bytes = (int64_t)(fs.f_bavail * fs.f_frsize);
+    snprintf(path, sizeof path, "%s/tombolo.db", w->settings->dir);
+    if (stat(path, &file) == 0)
+        w->facts->size_bytes = file.st_size;
+    w->facts->wal_bytes = (int64_t)w->wal_frames * WAL_FRAME_BYTES;
+}
+
+static void
+look_at_free_space(struct writer *w)
+{
+    int64_t now = tb_mono_ms(w->settings->clock);
+    bool    was_full = w->facts->is_full, is_full;
+
+    if (w->space_checked_ms != 0 && now - w->space_checked_ms < SPACE_CHECK_MS)
         return;
     w->space_checked_ms = now;
-    if (statvfs(w->settings->dir, &fs) == 0)
-        is_full = (uint64_t)fs.f_bavail * fs.f_frsize < w->settings->reserve_bytes;
+    measure(w);
+    is_full = (uint64_t)w->facts->free_bytes < w->settings->reserve_bytes;
     w->facts->is_full = is_full;
     if (is_full && !was_full)
         log_error("store.full", "reserve_bytes=%" PRIu64, w->settings->reserve_bytes);
@@ -93,7 +124,7 @@ checkpoint_if_due(struct writer *w)
         checkpointer_wake(w->checkpointer);
     }
     if (w->wal_frames >= CHECKPOINT_FRAMES_WRITER)
-        checkpoint_passive(&w->journal.db);
+        checkpoint_by_writer(&w->journal.db);
 }
 
 /* ---- one batch ---- */
@@ -117,6 +148,7 @@ rollback_or_die(struct writer *w)
 static void
 refuse_full(struct store_op *op)
 {
+    tb_count(&hits, 0);
     tb_fail(&op->err, TB_EFULL, NULL, "less than the reserve is free");
     op->err.retry_after_s = FULL_RETRY_AFTER_S;
 }
@@ -176,6 +208,12 @@ fail_the_rest(struct tb_msg_list *batch, const struct tb_err *why)
     }
 }
 
+static uint64_t
+since(const struct writer *w, int64_t begun_us)
+{
+    return (uint64_t)(tb_mono_us(w->settings->clock) - begun_us);
+}
+
 /* COMMIT, and self's row with it when there was something to write. */
 static enum tb_code
 commit(struct writer *w, const struct self *before, struct tb_err *e)
@@ -186,7 +224,10 @@ commit(struct writer *w, const struct self *before, struct tb_err *e)
         return e->code;
     if (w->journal.self.head_pos != before->head_pos && prune_note(&w->pruner, &w->journal, before->head_pos, e) != TB_OK)
         return e->code;
-    return run_sql(w, Q_COMMIT, e);
+    int64_t begun_us = tb_mono_us(w->settings->clock);
+    enum tb_code code = run_sql(w, Q_COMMIT, e);
+    tb_observe(&commits, 0, since(w, begun_us));
+    return code;
 }
 
 static void
@@ -201,6 +242,7 @@ commit_batch(struct writer *w, struct tb_msg_list *batch)
         TB_TRY(commit(w, &before, &e));
     }
     if (e.code != TB_OK) {
+        tb_count(&commits_failed, 0);
         rollback_or_die(w);
         prune_unnote(&w->pruner);
         w->journal.self = before;
@@ -296,12 +338,14 @@ prune_keys(struct writer *w)
 /* ---- the thread ---- */
 
 static void
-work(struct writer *w, struct tb_msg_list *batch)
+work(struct writer *w, struct tb_msg_list *batch, size_t n)
 {
-    int64_t seq = w->journal.self.seq;
+    int64_t seq = w->journal.self.seq, begun_us = tb_mono_us(w->settings->clock);
 
     begin_feed_batch(w);
     commit_batch(w, batch);
+    tb_observe(&transactions, 0, since(w, begun_us));
+    tb_observe(&batches, 0, n);
     publish(w, seq);
     post_feed_batch(w);
     answers_post(batch);
@@ -320,9 +364,9 @@ tidy(struct writer *w)
 static int
 wait_ms(const struct writer *w)
 {
-    int ms = prune_wait_ms(&w->pruner, &w->journal, w->settings);
+    int ms = prune_wait_ms(&w->pruner, &w->journal, w->settings), most = w->facts->is_full ? FULL_RETRY_MS : SPACE_IDLE_MS;
 
-    return w->facts->is_full && (ms < 0 || ms > FULL_RETRY_MS) ? FULL_RETRY_MS : ms;
+    return ms < 0 || ms > most ? most : ms;
 }
 
 static void
@@ -336,7 +380,7 @@ run(void *ctx)
 
         look_at_free_space(w);
         if (n > 0)
-            work(w, &batch);
+            work(w, &batch, n);
         else if (tb_mailbox_is_closed(w->inbox))
             return;
         tidy(w);
@@ -359,6 +403,7 @@ writer_open(struct journal *loaded, const struct store_settings *settings, struc
     pthread_mutex_init(&w->lock, NULL);
     sqlite3_wal_hook(w->journal.db.sql, note_wal_size, w);
     facts->is_writable = true;
+    facts->free_bytes = INT64_MAX;      /* until the system says so */
     facts->node = w->journal.self.node;
     facts->head_pos = w->journal.self.head_pos;
     facts->own_seq = w->journal.self.seq;

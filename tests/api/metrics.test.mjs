@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os';
 import http from 'node:http';
 import { person, refused, request } from './lib/client.mjs';
 import { start } from './lib/server.mjs';
+import { metrics } from './lib/exposition.mjs';
 import { Line, TRANSPORTS, denied } from './lib/sockets.mjs';
 
 const LIMITS = { connects: 12, user_connects: 4, typing: 3, sockets_per_user: 2, events_per_second: 20 };
@@ -15,39 +16,10 @@ after(() => server.stop());
 
 const ask = (of = server, headers = {}) => request(of, 'GET', '/metrics', { headers });
 
-// { 'name' or 'name{label="value"}': number }, after a look at the form of all of it.
-async function metrics(of) {
-  const { status, headers, text } = await ask(of);
-  assert.equal(status, 200);
-  assert.equal(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
-  assert.ok(text.endsWith('\n'));
-  const values = {}, known = new Map();
-  let name;
-  for (const line of text.split('\n').slice(0, -1)) {
-    const head = /^# (HELP|TYPE) (tombolo_[a-z_]+) (.+)$/.exec(line);
-    if (head?.[1] === 'HELP') {
-      name = head[2];
-      assert.ok(!known.has(name), `${name} has one head`);
-      known.set(name, undefined);
-    } else if (head !== null) {
-      assert.equal(head[2], name, 'TYPE stands behind HELP');
-      assert.match(head[3], /^(counter|gauge)$/);
-      assert.equal(head[3] === 'counter', name.endsWith('_total'), name);
-      known.set(name, head[3]);
-    } else {
-      const [, of, label, value] = /^([a-z_]+)(\{[a-z]+="[a-z._]+"\})? (\d+)$/.exec(line) ?? assert.fail(line);
-      assert.equal(of, name, 'values stand behind their head');
-      assert.ok(known.get(name) !== undefined);
-      values[name + (label ?? '')] = Number(value);
-    }
-  }
-  return values;
-}
-
 test('metrics are Prometheus text and need no token', async () => {
-  const values = await metrics();
-  for (const name of ['tombolo_journal_position', 'tombolo_sockets', 'tombolo_recovered_total', 'tombolo_recovery_refused_total{why="pid"}']) {
-    assert.ok(name in values, name);
+  const { values } = await metrics(server);
+  for (const name of ['tombolo_journal_position', 'tombolo_sockets{state="live"}', 'tombolo_recoveries_total', 'process_open_fds']) {
+    assert.ok(values.has(name), name);
   }
   assert.equal((await request(server, 'POST', '/metrics')).status, 405);
   assert.equal((await request(server, 'HEAD', '/metrics')).text, '');
@@ -83,26 +55,27 @@ test('sockets, deliveries and recoveries are counted, and refused ones with the 
   const [ann, bob] = [await person(server), await person(server)];
   const room = await ann.room('harbour');
   await bob.join(room.id);
-  const before = await metrics();
+  const before = await metrics(server);
   const [a, b] = [await Line.to(ann), await Line.to(bob)];
   const m = await a.send(room.id, 'hello');
   await a.hears('delivered', { messageId: m.id });
   await b.until(() => b.socket._lastOffset !== undefined, 'an offset');
   const good = { pid: b.socket._pid, offset: b.socket._lastOffset };
-  const now = await metrics();
-  assert.equal(now.tombolo_sockets, 2);
-  assert.equal(now.tombolo_users_online, 2);
-  assert.equal(now.tombolo_delivered_total, before.tombolo_delivered_total + 1);
-  assert.ok(now.tombolo_journal_position > before.tombolo_journal_position);
+  const now = await metrics(server);
+  assert.equal(now.of('tombolo_sockets{state="live"}'), 2);
+  assert.equal(now.of('tombolo_sockets{state="catching_up"}'), 0);
+  assert.equal(now.of('tombolo_users_online'), 2);
+  assert.equal(now.of('tombolo_receipts_stored_total'), before.of('tombolo_receipts_stored_total') + 1);
+  assert.ok(now.of('tombolo_journal_position') > before.of('tombolo_journal_position'));
   b.close();
   for (const [auth, name] of [
-    [good, 'tombolo_recovered_total'],
-    [{ ...good, pid: `${good.pid.slice(0, -1)}x` }, 'tombolo_recovery_refused_total{why="pid"}'],
-    [{ ...good, offset: '1-00000000' }, 'tombolo_recovery_refused_total{why="offset"}'],
+    [good, 'tombolo_recoveries_total'],
+    [{ ...good, pid: `${good.pid.slice(0, -1)}x` }, 'tombolo_recovery_refused_total{reason="pid"}'],
+    [{ ...good, offset: '1-00000000' }, 'tombolo_recovery_refused_total{reason="offset"}'],
   ]) {
-    const was = (await metrics())[name];
+    const was = (await metrics(server)).of(name);
     const line = await Line.to(bob, { auth });
-    assert.equal((await metrics())[name], was + 1, name);
+    assert.equal((await metrics(server)).of(name), was + 1, name);
     line.close();
   }
   a.close();
@@ -110,8 +83,7 @@ test('sockets, deliveries and recoveries are counted, and refused ones with the 
 
 // ---- limits: each refuses with what it should, and is counted ----
 
-const refusedBy = (values) => (limit) => values[`tombolo_connects_refused_total{limit="live.${limit}"}`] ??
-  values[`tombolo_events_refused_total{limit="live.${limit}"}`];
+const refusedBy = ({ of }) => (limit) => of(`tombolo_limit_hits_total{limit="live.${limit}"}`);
 
 test('an address that opens too many sockets is answered 429 with Retry-After, on every transport', async () => {
   const strict = await start({ config: { live: LIMITS } });

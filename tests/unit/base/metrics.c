@@ -13,6 +13,7 @@ TB_COUNTER_BY(late, "tombolo_d_total", "why", others, "In two places.");
 TB_COUNTER_BY(labelled, "tombolo_d_total", "why", whys, "In two places.");
 TB_SECONDS_COUNTER(spent, "tombolo_c_seconds_total", "Time.");
 TB_GAUGE(level, "tombolo_e", "Level.");
+TB_COUNTER_BY_BOTH(pairs, "tombolo_h_total", "why", whys, "what", others, "Pairs.");
 TB_HISTOGRAM(batch, TB_UNIT_ONE, sizes, "tombolo_f_ops", "Sizes.");
 TB_HISTOGRAM_BY(latency, TB_UNIT_US, times, "tombolo_g_seconds", "why", whys, "Times.");
 
@@ -80,6 +81,18 @@ a_value_on_a_bucket_s_edge_is_in_it(void **state)
     tb_buf_fini(&out);
 }
 
+static void
+pairs_are_written_once_they_have_happened(void **state)
+{
+    struct tb_buf out = TB_BUF_INIT;
+
+    (void)state;
+    tb_count_pair(&pairs, 1, 0);
+    tb_metrics_write(&out);
+    assert_non_null(strstr(out.p, "# TYPE tombolo_h_total counter\ntombolo_h_total{why=\"b\",what=\"c\"} 1\n"));
+    tb_buf_fini(&out);
+}
+
 static void *
 count_many(void *arg)
 {
@@ -115,6 +128,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(all_are_written_by_name_with_one_head_each, reset),
         cmocka_unit_test_setup(a_value_on_a_bucket_s_edge_is_in_it, reset),
+        cmocka_unit_test(pairs_are_written_once_they_have_happened),
         cmocka_unit_test_setup(threads_lose_no_count, reset),
     };
     return tap_run(tests);

@@ -74,7 +74,7 @@ sync_tells_state_and_lag_to_who_is_known(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct tb_buf want = TB_BUF_INIT;
         tb_buf_printf(&want, "{\"state\":\"%s\",\"lagOps\":5,\"lagSeconds\":7,\"lastSyncedAt\":null}", rows[i].text);
-        s->sync = (struct rest_sync){ .state = rows[i].state, .lag_ops = 5, .lag_seconds = 7 };
+        s->sync = (struct rest_sync){ .state = rows[i].state, .lag_ops = 5, .lag_ms = 7999 };
         site_do(s, 200, 1, "GET", "/sync", NULL);
         site_expect(s, want.p);
         tb_buf_fini(&want);

@@ -40,6 +40,8 @@ static void on_closed(void *conn);
 void
 net_conn_speaks(struct net_conn *c, enum net_kind kind)
 {
+    if (c->kind == kind)
+        return;
     tb_gauge_add(&open_now, c->kind, -1);
     c->kind = (uint8_t)kind;
     tb_gauge_add(&open_now, c->kind, 1);

@@ -79,6 +79,7 @@ hook_new(h2o_req_t *h2o)
 
     *hook = (struct net_hook){ .conn = net_conn_of(h2o) };
     hook->conn->is_http2 = is_http2(h2o);
+    net_conn_speaks(hook->conn, is_http2(h2o) ? NET_HTTP2 : NET_HTTP1);
     hook->conn->n_requests++;
     net_conn_touch(hook->conn);
     return hook;

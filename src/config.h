@@ -20,7 +20,7 @@ struct tb_config {
         int64_t  max_connections;           /* 10000 */
         char    *cors_origins;              /* "*" */
         char    *metrics_from;              /* empty: this machine only */
-        bool     http2;                     /* no */
+        bool     http2;                     /* yes */
     } server;
     struct {
         char    *cert;                      /* empty: no TLS */
@@ -31,6 +31,19 @@ struct tb_config {
         int64_t  handshake_timeout_ms;      /* 10000 */
         int64_t  ticket_hours;              /* 12; 0: no tickets */
     } tls;
+    struct {
+        bool     enabled;                   /* yes */
+        int64_t  header_bytes;              /* 16384 */
+        int64_t  header_fields;             /* 128, over HTTP/2 */
+        int64_t  continuations;             /* 8 frames of a header block */
+        int64_t  requests_ahead;            /* 400 of a connection without an answer */
+        int64_t  resets_per_second;         /* 50 of a connection */
+        int64_t  streams_per_second;        /* 200000 of a connection */
+        int64_t  control_per_second;        /* 50 PING and SETTINGS frames of a connection */
+        int64_t  small_per_second;          /* 5000 frames of a connection */
+        int64_t  body_bytes;                /* 4 MiB of a connection over HTTP/2 */
+        int64_t  receive_bytes;             /* 32 MiB of all connections */
+    } guard;
     struct {
         char    *secret;                    /* JWT_SECRET; empty: made once and kept in the data folder */
         int64_t  token_days;                /* 7 */

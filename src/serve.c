@@ -123,6 +123,31 @@ sync_settings(struct server *s, const struct tb_config *c, struct sync_target *t
     };
 }
 
+static size_t
+at_least(int64_t limit, int64_t least)
+{
+    return limit == 0 || limit > least ? (size_t)limit : (size_t)least;
+}
+
+/* One body of the greatest size must have room. */
+static struct net_limits
+net_limits(const struct tb_config *c)
+{
+    int64_t body = c->live.max_payload > c->server.max_body ? c->live.max_payload : c->server.max_body;
+
+    return (struct net_limits){
+        .is_on = c->guard.enabled, .receive_bytes = at_least(c->guard.receive_bytes, 2 * body),
+        .guard = { .header_fields = (unsigned)c->guard.header_fields,
+                   .header_bytes = (unsigned)c->guard.header_bytes, .continuations = (unsigned)c->guard.continuations,
+                   .requests_ahead = (unsigned)c->guard.requests_ahead,
+                   .resets_per_second = (unsigned)c->guard.resets_per_second,
+                   .streams_per_second = (unsigned)c->guard.streams_per_second,
+                   .control_per_second = (unsigned)c->guard.control_per_second,
+                   .small_per_second = (unsigned)c->guard.small_per_second,
+                   .body_bytes = at_least(c->guard.body_bytes, body) },
+    };
+}
+
 static struct net_settings
 net_settings(struct server *s, const struct tb_config *c)
 {
@@ -137,6 +162,7 @@ net_settings(struct server *s, const struct tb_config *c)
         .tls = { .certificate = certificate, .host = serve_tls_host(c), .port = (uint16_t)c->tls.port,
                  .handshake_timeout_ms = (unsigned)c->tls.handshake_timeout_ms,
                  .ticket_ms = (unsigned)c->tls.ticket_hours * HOUR_MS },
+        .limits = net_limits(c),
     };
 }
 

@@ -104,7 +104,7 @@ conn_free(struct net_conn *c)
 {
     struct net *net = c->net;
 
-    assert(c->n_requests == 0);
+    assert(c->n_requests == 0 && c->sending == NULL);
     if (c->next != NULL)
         c->next->prev = c->prev;
     if (c->prev != NULL)
@@ -149,10 +149,12 @@ start_http(struct net_conn *c)
                                                         *h2o_get_timestamp(&net->ctx, NULL, NULL));
     c->h2o_read = sock->_cb.read;       /* it takes this back while it answers */
     assert(c->h2o_read != NULL);
+    net_front_begin(c);
     h2o_buffer_dispose(&sock->input);
     sock->input = early;
+    sock->bytes_read = early->size;
     if (early->size > 0)
-        c->h2o_read(sock, NULL);
+        sock->_cb.read(sock, NULL);
 }
 
 static void
@@ -257,6 +259,7 @@ on_closed(void *conn)
 {
     struct net_conn *c = conn;
 
+    net_front_end(c);
     if (c->linger_fd >= 0 && !c->is_lingering)
         start_lingering(c);
     else
@@ -268,7 +271,7 @@ on_closed(void *conn)
 static bool
 has_taken_too_long(struct net_conn *c)
 {
-    int64_t waited_ms = net_now_ms(c->net) - c->since_ms;
+    int64_t now_ms = net_now_ms(c->net), waited_ms = now_ms - c->since_ms;
 
     if (c->is_stream)
         return false;
@@ -276,10 +279,12 @@ has_taken_too_long(struct net_conn *c)
         return waited_ms >= c->net->handshake_timeout_ms;
     if (c->is_lingering || c->is_closing)
         return waited_ms >= LINGER_MS;
-    if (c->n_unanswered > 0)
-        return false;           /* it is us whom the peer waits for */
+    if (c->refusal != 0 && c->guard != NULL && net_guard_is_http2(c->guard))
+        return now_ms - c->refused_ms >= LINGER_MS;
+    if (c->sending != NULL && now_ms - c->sending->answered_ms >= SEND_TIMEOUT_MS)
+        return true;            /* also when other answers, over HTTP/2, get through */
     if (c->n_requests > 0)
-        return waited_ms >= SEND_TIMEOUT_MS;
+        return false;           /* it is us whom the peer waits for */
     return waited_ms >= (c->is_receiving ? c->net->header_timeout_ms : c->net->idle_timeout_ms);
 }
 
@@ -294,7 +299,8 @@ has_sent_too_much(const struct net_conn *c)
 static bool
 has_begun_a_request(const struct net_conn *c)
 {
-    return !c->is_lingering && !c->is_closing && !c->is_stream && c->n_requests == 0 && c->sock->input->size > 0;
+    return !c->is_lingering && !c->is_closing && !c->is_stream && c->n_requests == 0 &&
+           (c->sock->input->size > 0 || (c->guard != NULL && net_guard_is_receiving(c->guard)));
 }
 
 /* How late the sweep's timer is says how long whoever comes in waits for the loop's turn. */
@@ -323,7 +329,7 @@ net_conn_sweep(void *ctx)
         if (has_taken_too_long(c) || has_sent_too_much(c))
             cut(c);
         else if (c->is_receiving && !c->is_http2 && net_early_is_too_much(c))
-            net_early_refuse(c);
+            net_front_refuse(c, 413, TB_ETOOBIG);
     }
     if (net->n_conns < net->max_connections)
         net_conn_pause(net, false);

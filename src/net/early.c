@@ -1,7 +1,6 @@
 /* Refusing a body before it comes. h2o has one limit for all bodies, that of the route which takes most, and shows a
  * request only when its body is complete; so who claims more than his route takes, and then sends little or nothing,
- * would wait for the header timeout and hear nothing. The sweep looks at such heads itself.
- * Always: h2o is reading when we look, so nothing of an answer has left, and what we write is the only one. */
+ * would wait for the header timeout and hear nothing. The sweep looks at such heads itself. */
 #include "net/internal.h"
 
 #include "base/scan.h"
@@ -48,28 +47,4 @@ net_early_is_too_much(const struct net_conn *c)
     tb_str target = tb_scan_until(&head, ' ');
     (void)tb_scan_until(&head, '\n');
     return target.n > 0 && claimed_length(&head) > net_req_max_body(c->net, target);
-}
-
-static void
-never(h2o_socket_t *sock, const char *err)
-{
-    (void)sock, (void)err;
-}
-
-void
-net_early_refuse(struct net_conn *c)
-{
-    struct tb_buf body = TB_BUF_INIT, answer = TB_BUF_INIT;
-
-    net_error_body(&body, TB_ETOOBIG);
-    net_tally_note(NULL, tb_code_status(TB_ETOOBIG), 0);
-    tb_buf_printf(&answer, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\ncontent-type: " TB_STR_FMT
-                  "\r\nContent-Length: %zu\r\n\r\n%s", TB_STR_ARG(NET_JSON), body.n, body.p);
-    /* It fits into the socket's empty buffer; if not, the peer is beyond help. The socket is closed before the callback comes. */
-    h2o_iovec_t slice = h2o_iovec_init(answer.p, answer.n);
-    h2o_socket_write(c->sock, &slice, 1, never);
-    tb_buf_fini(&body);
-    tb_buf_fini(&answer);
-    net_conn_linger(c);
-    c->sock->_cb.read(c->sock, "refused");      /* h2o closes its connection, as for a peer that has gone */
 }

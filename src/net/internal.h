@@ -1,5 +1,6 @@
 #pragma once
 /* What the files of src/net share. Threads: everything here belongs to the loop, unless it says otherwise. */
+#include "net/guard.h"
 #include "net/net.h"
 #include "net/timers.h"
 #include "net/tls.h"
@@ -23,7 +24,7 @@ enum net_kind { NET_HTTP1, NET_HTTP2, NET_WEBSOCKET };   /* what a connection sp
  *     idle --(bytes)--> receiving --(whole request)--> busy --(answer)--> sending --> idle
  *                           any of them --> closed, or (an answer given before the body was read) lingering --> closed
  *
- * idle and receiving have n_requests == 0, busy n_unanswered > 0. What the peer has sent is h2o's until then, so the sweep
+ * idle and receiving have n_requests == 0; sending: all were answered. What the peer has sent is h2o's until then, so the sweep
  * looks at its buffer to tell idle from receiving. With TLS all of it comes after a handshake, and closed after a closing in
  * which the last record may still wait for the peer. With HTTP/2 there are many requests at a time. */
 struct net_conn {
@@ -32,7 +33,6 @@ struct net_conn {
     struct net_conn *next, *prev;
     int64_t          since_ms;          /* when it came to what it is doing */
     unsigned         n_requests;        /* h2o still holds */
-    unsigned         n_unanswered;      /* of these, with the handlers */
     int              linger_fd;         /* kept open past h2o's close, or -1 */
     size_t           n_late_bytes;      /* read while lingering */
     bool             is_receiving, is_lingering;
@@ -44,6 +44,15 @@ struct net_conn {
     h2o_socket_cb    h2o_read;          /* h2o's, by which it can be told that the peer has gone */
     bool             is_stream;         /* upgraded: its time-outs are those of who took it */
     uint8_t          kind;              /* enum net_kind, as it is counted */
+    struct net_hook *sending, *last_sending;    /* requests whose answers h2o is writing, the oldest first */
+    /* front.c's */
+    struct net_guard *guard;            /* NULL: it is off, or this is not HTTP any more */
+    h2o_linklist_t   unhooked;          /* in net->unhooked */
+    h2o_linklist_t   refused;           /* in net->refused */
+    size_t           held_bytes;        /* its part of net->held_bytes */
+    int              refusal;           /* status it is refused with; 0: it is not */
+    enum tb_code     refusal_code;
+    int64_t          refused_ms;
     char             peer[INET6_ADDRSTRLEN];
 };
 
@@ -65,6 +74,8 @@ struct net_req {
 struct net_hook {
     struct net_req  *req;               /* NULL: answered */
     struct net_conn *conn;
+    int64_t          answered_ms;
+    struct net_hook *next, *prev;       /* conn->sending, once answered */
 };
 
 struct net_route {
@@ -91,6 +102,7 @@ struct net {
     unsigned               header_timeout_ms, idle_timeout_ms, stop_timeout_ms, max_connections;
     unsigned               handshake_timeout_ms, ticket_ms;
     bool                   is_http2;            /* spoken with those who ask for it */
+    struct net_limits      limits;
     char                  *cors_origins;
     bool                   cors_is_any;         /* "*" */
     uint16_t               port, tls_port;
@@ -118,6 +130,11 @@ struct net {
     size_t                 n_routes;
     struct net_conn       *conns;
     unsigned               n_conns;
+    h2o_linklist_t         unhooked, refused;   /* see front.c */
+    struct net_at_end     *tell_refused;
+    size_t                 held_bytes;          /* of requests that are not whole yet, over all connections */
+    int64_t                next_cut_log_ms;
+    unsigned               n_cuts_unlogged;
     struct net_req        *unanswered;
     size_t                 n_owed;              /* requests that handlers hold, unanswered or gone */
     h2o_linklist_t         postponed;           /* streams with more input than a turn takes */
@@ -156,6 +173,18 @@ struct ssl_ctx_st *net_certificate_hold(const struct net *);
 void net_certificate_let_go(struct ssl_ctx_st **);
 void net_tickets_fini(struct net *);
 
+/* front.c: the guard, between the socket and h2o. */
+void net_front_init(struct net *);
+void net_front_fini(struct net *);
+void net_front_begin(struct net_conn *);                        /* h2o has begun to listen, and has heard nothing yet */
+void net_front_hook_all(struct net *);                          /* before each turn */
+void net_front_answered(struct net_conn *);                     /* one of its requests has been, not given up */
+void net_front_request_ended(struct net_conn *);                /* h2o may go on to the next one */
+void net_front_end(struct net_conn *);                          /* no more HTTP on it */
+
+/* Soon it is answered so, unless h2o answers it first, and closed. */
+void net_front_refuse(struct net_conn *, int status, enum tb_code);
+
 /* gone.c: hears when the peer hangs up while its request is with the handlers, and has h2o end the connection. */
 void net_gone_init(struct net *);
 void net_gone_fini(struct net *);
@@ -186,7 +215,6 @@ void net_error_body(struct tb_buf *out, enum tb_code);              /* {"message
 /* early.c: requests under way. A head that is too long already; a body that will be longer than its route takes. */
 bool net_early_has_no_end(const struct net_conn *);
 bool net_early_is_too_much(const struct net_conn *);
-void net_early_refuse(struct net_conn *);                           /* answers 413; c may be gone afterwards */
 
 /* cors.c: headers that let pages of other origins read the answer. */
 enum { NET_PREFLIGHT_HEADERS = 3 };

@@ -1,10 +1,12 @@
 #pragma once
 /* The loop: listeners, HTTP requests as plain structs, timers, the mailbox by which other threads reach it. src/net is
  * the only folder that includes h2o.h. Handlers see no difference between HTTP/1.1 and HTTP/2, with TLS or without.
+ * What comes has passed the guard (guard.h).
  * Threads: the one that calls net_open is the loop (TB_LOOP) and calls everything else here, but for net_mailbox and
  * net_stop, which any thread may call. */
 #include "base/clock.h"
 #include "base/mailbox.h"
+#include "net/guard.h"
 #include "tombolo/err.h"
 
 struct net;
@@ -15,6 +17,13 @@ struct net_tls {                                /* a second listener, with TLS *
     uint16_t                port;               /* 0: any free one, see net_tls_port */
     unsigned                handshake_timeout_ms;
     unsigned                ticket_ms;          /* how long a session can be resumed without a full handshake; 0: not at all */
+};
+
+/* What the guard lets through. */
+struct net_limits {
+    bool                    is_on;          /* no: everything that h2o takes */
+    struct net_guard_limits guard;          /* but allow_http2, which is settings.http2 */
+    size_t                  receive_bytes;  /* of unfinished requests over all connections; beyond it large ones are refused; 0: any */
 };
 
 struct net_settings {
@@ -28,6 +37,7 @@ struct net_settings {
     const char            *cors_origins;        /* "*", or a list separated by blanks; empty: none */
     bool                   http2;               /* to those who ask for it; without TLS by preface, or by Upgrade: h2c */
     struct net_tls         tls;
+    struct net_limits      limits;
     const struct tb_clock *clock;               /* of timers and time-outs; NULL: the system's */
 };
 

@@ -24,7 +24,36 @@ link_unanswered(struct net_req *r)
     if (r->next != NULL)
         r->next->prev = r;
     r->net->unanswered = r;
-    r->hook->conn->n_unanswered++;
+}
+
+/* Its answer is h2o's to write from now on, and the peer's to read. */
+static void
+begin_sending(struct net_hook *hook)
+{
+    struct net_conn *c = hook->conn;
+
+    hook->answered_ms = net_now_ms(c->net);
+    hook->prev = c->last_sending;
+    if (hook->prev != NULL)
+        hook->prev->next = hook;
+    else
+        c->sending = hook;
+    c->last_sending = hook;
+}
+
+static void
+end_sending(struct net_hook *hook)
+{
+    struct net_conn *c = hook->conn;
+
+    if (hook->next != NULL)
+        hook->next->prev = hook->prev;
+    else
+        c->last_sending = hook->prev;
+    if (hook->prev != NULL)
+        hook->prev->next = hook->next;
+    else
+        c->sending = hook->next;
 }
 
 /* From here on r's handler and h2o do not know each other. */
@@ -37,8 +66,8 @@ part(struct net_req *r)
         r->prev->next = r->next;
     else
         r->net->unanswered = r->next;
-    r->hook->conn->n_unanswered--;
     r->hook->conn->is_watched = false;
+    begin_sending(r->hook);
     r->hook->req = NULL;
     r->hook = NULL;
     r->h2o = NULL;
@@ -62,8 +91,12 @@ on_h2o_done(void *arg)
 
     hook->conn->n_requests--;
     net_conn_touch(hook->conn);
-    if (hook->req != NULL)
+    if (hook->req == NULL)
+        net_front_answered(hook->conn);
+    else
         tell_gone(hook->req);
+    end_sending(hook);
+    net_front_request_ended(hook->conn);
 }
 
 static bool
@@ -219,6 +252,15 @@ add_header(h2o_req_t *h2o, tb_str name, tb_str value)
     h2o_add_header_by_str(&h2o->pool, &h2o->res.headers, n.base, n.len, 0, NULL, v.base, v.len);
 }
 
+/* Behind a request that wanted another protocol there may be bytes of it already, which the guard has not judged. */
+static bool
+may_go_on(h2o_req_t *h2o)
+{
+    const struct net_conn *c = net_conn_of(h2o);
+
+    return c->guard == NULL || !net_guard_wants_upgrade(c->guard);
+}
+
 static void
 send_answer(struct net *net, h2o_req_t *h2o, const struct net_response *res, bool is_head)
 {
@@ -230,7 +272,7 @@ send_answer(struct net *net, h2o_req_t *h2o, const struct net_response *res, boo
     h2o->res.status = res->status;
     h2o->res.reason = reason_of(res->status);
     h2o->res.content_length = has_body ? res->body.n : SIZE_MAX;    /* SIZE_MAX: no such header */
-    if (net->is_stopping)
+    if (net->is_stopping || !may_go_on(h2o))
         h2o->http1_is_persistent = 0;
     if (res->content_type.n > 0)
         add_header(h2o, TB_LIT("content-type"), res->content_type);
@@ -334,6 +376,16 @@ net_req_max_body(const struct net *net, tb_str target)
     return route != NULL ? route->max_body : net->max_body;
 }
 
+/* HTTP/2 carries any bytes in a header; h2o looks at none of these. */
+static bool
+is_clean(tb_str target)
+{
+    for (size_t i = 0; i < target.n; i++)
+        if ((unsigned char)target.p[i] <= 0x20 || target.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
 /* What needs no handler; false: it does. */
 static bool
 was_answered_here(struct net *net, h2o_req_t *h2o)
@@ -341,6 +393,9 @@ was_answered_here(struct net *net, h2o_req_t *h2o)
     if (head_size(h2o) > NET_MAX_HEAD) {
         send_failure(net, h2o, TB_ETOOBIG, 431);
         net_tally_note(NULL, 431, 0);
+    } else if (!is_clean(str_of(h2o->input.path))) {
+        send_failure(net, h2o, TB_EINPUT, tb_code_status(TB_EINPUT));
+        net_tally_note(NULL, tb_code_status(TB_EINPUT), 0);
     } else if (net_cors_is_preflight(net, h2o)) {
         struct net_header   headers[NET_PREFLIGHT_HEADERS];
         struct net_response allowed = net_cors_preflight(h2o, headers);
@@ -350,6 +405,8 @@ was_answered_here(struct net *net, h2o_req_t *h2o)
         return false;
     }
     net_conn_touch(net_conn_of(h2o));
+    net_front_answered(net_conn_of(h2o));
+    net_front_request_ended(net_conn_of(h2o));
     return true;
 }
 

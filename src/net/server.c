@@ -186,6 +186,8 @@ copy_settings(struct net *net, const struct net_settings *s)
     net->handshake_timeout_ms = s->tls.handshake_timeout_ms;
     net->ticket_ms = s->tls.ticket_ms;
     net->is_http2 = s->http2;
+    net->limits = s->limits;
+    net->limits.guard.allow_http2 = s->http2;
     net->cors_origins = tb_str_to_c(tb_str_of(s->cors_origins));
     net->cors_is_any = tb_str_eq(tb_str_of(s->cors_origins), TB_LIT("*"));
     net->clock = s->clock != NULL ? s->clock : &tb_clock_system;
@@ -251,6 +253,7 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
     init_h2o(net);
     net->wake_sock = watch(net, net->wake_fd, on_wake);
     net_gone_init(net);
+    net_front_init(net);
     if (certificate != NULL)
         net_use_certificate(net, &certificate);
     accept_from(net, &plain, false);
@@ -270,6 +273,7 @@ turn(struct net *net, int32_t longest_ms)
 {
     int32_t wait_ms = net_timers_wait(&net->timers, tb_mono_us(net->clock), longest_ms);
 
+    net_front_hook_all(net);
     if (h2o_evloop_run(net->loop, wait_ms) != 0 && errno != EINTR)
         log_warn("net.loop_failed", "why=\"%s\"", strerror(errno));
     net_timers_run(&net->timers, tb_mono_us(net->clock));
@@ -379,6 +383,7 @@ net_close(struct net **out)
     close_listeners(net);
     h2o_socket_close(net->wake_sock);
     net_gone_fini(net);
+    net_front_fini(net);
     net_timer_free(&net->sweep);
     net_timer_free(&net->next_turn);
     net_timers_fini(&net->timers);

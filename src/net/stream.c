@@ -134,6 +134,7 @@ on_upgraded(void *ctx, h2o_socket_t *sock, size_t request_bytes)
     net_conn_touch(conn);
     conn->is_stream = true;
     net_conn_speaks(conn, NET_WEBSOCKET);
+    net_front_end(conn);
     h2o_buffer_consume(&sock->input, request_bytes);
     s->ops->on_open(s->app);
     hand_in(s);

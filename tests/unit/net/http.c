@@ -56,11 +56,16 @@ static const struct {
     { "an expectation nobody knows", "POST /echo/ HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: wonders\r\n\r\n",
       "HTTP/1.1 417 ", NOT_UNDERSTOOD },
     { "no HTTP at all", "hello there\r\n\r\n", "HTTP/1.1 400 Bad Request", NULL },
+    { "a preface of HTTP/2 with a slip of the pen", "PRI * HTTP/1.2\r\n\r\nSM\r\n\r\n", "HTTP/1.1 400 Bad Request", NULL },
     { "the HTTP/2 preface is not understood", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 400 Bad Request", NULL },
     { "an upgrade to h2c is passed over",
       "GET /echo/c HTTP/1.1\r\nHost: h\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
       "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", "HTTP/1.1 200 OK",
       "{\"method\":\"GET\",\"path\":\"/echo/c\",\"query\":\"\",\"body\":\"\",\"peer\":\"127.0.0.1\",\"x\":null}" },
+    { "a request that wanted another protocol is the last",
+      "GET /echo/u HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nGET /never HTTP/1.1\r\n\r\n",
+      "HTTP/1.1 200 OK",
+      "{\"method\":\"GET\",\"path\":\"/echo/u\",\"query\":\"\",\"body\":\"\",\"peer\":\"127.0.0.1\",\"x\":null}" },
 };
 
 static void

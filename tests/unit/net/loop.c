@@ -146,6 +146,9 @@ loop_start(struct net_settings s)
     s.idle_timeout_ms = s.idle_timeout_ms > 0 ? s.idle_timeout_ms : 60000;
     s.max_connections = s.max_connections > 0 ? s.max_connections : 100;
     s.cors_origins = s.cors_origins != NULL ? s.cors_origins : "";
+    s.limits = (struct net_limits){ .is_on = true, .guard = { .header_fields = 128, .header_bytes = 16384,
+                                                              .continuations = 8, .requests_ahead = 400,
+                                                              .resets_per_second = 50 } };
     l->clock = (struct tb_clock){ .mono_us = fake_mono_us, .ctx = l };
     s.clock = &l->clock;
     l->settings = s;

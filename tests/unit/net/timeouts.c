@@ -80,7 +80,7 @@ a_request_that_does_not_end_is_cut_after_the_header_timeout(void **state)
 }
 
 static void
-a_head_that_grows_without_end_is_cut_before_its_time(void **state)
+a_head_that_grows_without_end_is_refused_before_its_time(void **state)
 {
     static char much[100001];
     int         fd = connect_and_get();
@@ -89,8 +89,7 @@ a_head_that_grows_without_end_is_cut_before_its_time(void **state)
     memset(much, 'x', sizeof much - 1);
     client_send(fd, "GET /say/ HTTP/1.1\r\nX: ");
     client_send(fd, much);
-    loop_pass(l, 3000);
-    assert_true(client_sees_close(fd));
+    assert_non_null(strstr(client_read_head(fd), "HTTP/1.1 431 "));
     close(fd);
 }
 
@@ -190,7 +189,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_idle_connection_is_closed_after_its_time_and_not_before, start, stop),
         cmocka_unit_test_setup_teardown(a_request_that_does_not_end_is_cut_after_the_header_timeout, start, stop),
-        cmocka_unit_test_setup_teardown(a_head_that_grows_without_end_is_cut_before_its_time, start, stop),
+        cmocka_unit_test_setup_teardown(a_head_that_grows_without_end_is_refused_before_its_time, start, stop),
         cmocka_unit_test_setup_teardown(a_body_that_is_longer_than_its_route_takes_is_refused_before_it_comes, start, stop),
         cmocka_unit_test_setup_teardown(a_request_that_waits_for_us_is_never_cut, start, stop),
         cmocka_unit_test_setup_teardown(an_answer_that_nobody_reads_is_cut_after_30_seconds, start, stop),

@@ -1,0 +1,340 @@
+/* The guard's place: between the socket and h2o's reader. h2o sets its reader on a socket when a connection begins, when an
+ * answer is out, after "100 Continue" and when HTTP/1 turns into HTTP/2; each time we put ours in its place before the loop
+ * waits for bytes again, and call h2o's with what the guard has let through. So h2o is used as it is, by its public header.
+ *
+ * Always: h2o reads no byte that the guard has not judged, unless the guard is off. A connection whose reader may have changed
+ * is in net->unhooked. One that was refused gets an answer as soon as h2o owes none: over HTTP/1 ours, over HTTP/2 h2o's own
+ * GOAWAY, which it is made to send by frames for which it must. From then on what comes is thrown away. */
+#include "net/internal.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "net/guard.h"
+
+
+enum {
+    GOODBYE_PRIORITIES = 17, /* idle streams that h2o keeps for their priority, and one more; see say_goodbye */
+    SMALL_BODY = NET_MAX_HEAD + 16384, /* a connection that holds less never suffers from what others hold */
+    STUCK_BYTES = 65536,               /* left over by h2o from earlier reads; a frame is 16 KB */
+    LOG_EVERY_MS = 1000,
+};
+
+static const char *const reasons[] = {
+#define X(name, label, status) [name - 1] = label,
+    NET_GUARD_REASONS(X)
+#undef X
+};
+TB_COUNTER_BY(cuts, "tombolo_guard_cuts_total", "reason", reasons,
+              "Connections that were cut before HTTP saw what they sent, and why.");
+
+static void on_read(h2o_socket_t *sock, const char *err);
+
+/* ---- refusing ---- */
+
+static void
+log_cut(struct net_conn *c, enum net_guard_reason reason)
+{
+    struct net *net = c->net;
+    int64_t now = net_now_ms(net);
+
+    net->n_cuts_unlogged++;
+    if (now < net->next_cut_log_ms)
+        return;
+    log_warn("net.guard_cut", "peer=%s reason=%s http=%d cuts=%u", c->peer, net_guard_label(reason),
+             net_guard_is_http2(c->guard) ? 2 : 1, net->n_cuts_unlogged);
+    net->next_cut_log_ms = now + LOG_EVERY_MS;
+    net->n_cuts_unlogged = 0;
+}
+
+static void
+add_input(h2o_socket_t *sock, const uint8_t *bytes, size_t n)
+{
+    h2o_iovec_t room = h2o_buffer_reserve(&sock->input, n);
+
+    memcpy(room.base, bytes, n);
+    sock->input->size += n;
+}
+
+static void
+put32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/* h2o answers PRIORITY for one idle stream too many with GOAWAY and ENHANCE_YOUR_CALM, and what is left over then, a
+ * PUSH_PROMISE or anything inside a header block, with PROTOCOL_ERROR. Writing a GOAWAY past h2o could cut one of its own
+ * writes in two. */
+static void
+say_goodbye(struct net_conn *c, bool wants_calm)
+{
+    static const uint8_t push_promise[9] = { 0, 0, 0, 5 };
+    uint32_t stream = net_guard_last_stream(c->guard) | 1;
+
+    for (int i = 0; wants_calm && i < GOODBYE_PRIORITIES && stream < INT32_MAX - 2; i++) {
+        uint8_t frame[14] = { 0, 0, 5, 2, [13] = 15 };
+        put32(frame + 5, stream += 2);
+        add_input(c->sock, frame, sizeof frame);
+    }
+    add_input(c->sock, push_promise, sizeof push_promise);
+}
+
+static bool
+wants_calm(enum net_guard_reason reason)
+{
+    return reason != NET_GUARD_FRAME && reason != NET_GUARD_HEADER_BLOCK;
+}
+
+static void
+mark_refused(struct net_conn *c, int status, enum tb_code code)
+{
+    c->refusal = status;
+    c->refusal_code = code;
+    c->refused_ms = net_now_ms(c->net);
+}
+
+static enum tb_code
+code_of(int status)
+{
+    return status == 413 || status == 431 ? TB_ETOOBIG
+           : status == 429                ? TB_ELIMIT
+           : status == 503                ? TB_EBUSY
+                                          : TB_EINPUT;
+}
+
+static void
+refuse(struct net_conn *c, enum net_guard_reason reason, size_t n_before, size_t n_good)
+{
+    int status = net_guard_status(reason);
+
+    tb_count(&cuts, reason - 1);
+    log_cut(c, reason);
+    mark_refused(c, status, code_of(status));
+    if (!net_guard_is_http2(c->guard)) {
+        c->sock->input->size = n_before + n_good;
+        return;
+    }
+    c->sock->input->size = n_good > 0 ? n_before + n_good : 0; /* the rest of a frame is of no use any more */
+    say_goodbye(c, wants_calm(reason));
+}
+
+void
+net_front_refuse(struct net_conn *c, int status, enum tb_code code)
+{
+    mark_refused(c, status, code);
+    if (!h2o_linklist_is_linked(&c->refused))
+        h2o_linklist_insert(&c->net->refused, &c->refused);
+    net_at_end_wish(c->net->tell_refused);
+}
+
+static const char *
+reason_of(int status)
+{
+    switch (status) {
+    case 413:
+        return "Content Too Large";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Bad Request";
+    }
+}
+
+static void
+on_told(h2o_socket_t *sock, const char *err)
+{
+    (void)sock;
+    (void)err;
+}
+
+/* h2o is between two requests, or waits for the rest of one: nothing of an answer has left. What does not fit into the socket's
+ * buffer is lost with the connection. */
+static void
+tell(struct net_conn *c)
+{
+    struct tb_buf body = TB_BUF_INIT, answer = TB_BUF_INIT;
+
+    net_error_body(&body, c->refusal_code);
+    tb_buf_printf(
+        &answer, "HTTP/1.1 %d %s\r\nConnection: close\r\ncontent-type: " TB_STR_FMT "\r\nContent-Length: %zu\r\n\r\n%s",
+        c->refusal, reason_of(c->refusal), TB_STR_ARG(NET_JSON), body.n, body.p);
+    h2o_iovec_t text = h2o_iovec_init(answer.p, answer.n);
+    net_tally_note(NULL, c->refusal, 0);
+    net_conn_linger(c);
+    h2o_socket_write(c->sock, &text, 1, on_told);
+    tb_buf_fini(&body);
+    c->h2o_read(c->sock, "refused"); /* h2o closes its connection, as for a peer that has gone; c is no more */
+    tb_buf_fini(&answer);
+}
+
+static bool
+owes_nothing(const struct net_conn *c)
+{
+    return c->n_requests == 0 && h2o_socket_is_reading(c->sock) && !h2o_socket_is_writing(c->sock);
+}
+
+/* Inside of a turn, where h2o lets sockets be written to and closed. */
+static void
+tell_refused(void *ctx)
+{
+    struct net *net = ctx;
+
+    while (!h2o_linklist_is_empty(&net->refused)) {
+        struct net_conn *c = H2O_STRUCT_FROM_MEMBER(struct net_conn, refused, net->refused.next);
+        h2o_linklist_unlink(&c->refused);
+        if (owes_nothing(c))
+            tell(c);
+    }
+}
+
+/* ---- reading ---- */
+
+static void
+unhooked(struct net_conn *c)
+{
+    if (c->guard != NULL && !h2o_linklist_is_linked(&c->unhooked))
+        h2o_linklist_insert(&c->net->unhooked, &c->unhooked);
+}
+
+static void
+weigh(struct net_conn *c)
+{
+    size_t now = c->sock->input->size + net_guard_body_bytes(c->guard);
+
+    c->net->held_bytes = c->net->held_bytes - c->held_bytes + now;
+    c->held_bytes = now;
+}
+
+static bool
+is_too_heavy(struct net_conn *c)
+{
+    weigh(c);
+    return c->net->limits.receive_bytes > 0 && c->net->held_bytes > c->net->limits.receive_bytes &&
+           c->held_bytes > SMALL_BODY;
+}
+
+/* The last n bytes of the input are new. */
+static void
+judge(struct net_conn *c, size_t n)
+{
+    const h2o_buffer_t *input = c->sock->input;
+    size_t n_before = input->size - n, n_good = 0;
+    enum net_guard_reason reason = net_guard_feed(c->guard, input->bytes + n_before, n, net_now_ms(c->net), &n_good);
+
+    if (reason == NET_GUARD_FINE && is_too_heavy(c)) {
+        reason = NET_GUARD_MEMORY;
+        n_good = 0;
+    }
+    if (reason != NET_GUARD_FINE)
+        refuse(c, reason, n_before, n_good);
+}
+
+/* h2o goes on reading what it no longer wants after an error of its own. */
+static bool
+is_stuck(const struct net_conn *c, size_t n_new)
+{
+    return net_guard_is_http2(c->guard) && c->sock->input->size - n_new > STUCK_BYTES;
+}
+
+static void
+on_read(h2o_socket_t *sock, const char *err)
+{
+    struct net_conn *c = sock->on_close.data;
+    size_t n = sock->bytes_read;
+
+    unhooked(c);
+    if (err == NULL && (c->refusal != 0 || is_stuck(c, n))) {
+        sock->input->size -= n;
+        return;
+    }
+    if (err == NULL)
+        judge(c, n);
+    c->h2o_read(sock, err);
+}
+
+/* Whether it is to be looked at again before the next turn: h2o is busy with an answer that is none of the handlers'. */
+static bool
+hook(struct net_conn *c)
+{
+    if (c->sock->_cb.read == NULL)
+        return c->n_requests == 0;
+    if (c->sock->_cb.read != on_read) {
+        c->h2o_read = c->sock->_cb.read;
+        h2o_socket_read_start(c->sock, on_read);
+    }
+    return false;
+}
+
+void
+net_front_hook_all(struct net *net)
+{
+    h2o_linklist_t now;
+
+    h2o_linklist_init_anchor(&now);
+    h2o_linklist_insert_list(&now, &net->unhooked);
+    while (!h2o_linklist_is_empty(&now)) {
+        struct net_conn *c = H2O_STRUCT_FROM_MEMBER(struct net_conn, unhooked, now.next);
+        h2o_linklist_unlink(&c->unhooked);
+        weigh(c);
+        if (hook(c))
+            unhooked(c);
+        else if (c->refusal != 0 && !net_guard_is_http2(c->guard))
+            net_front_refuse(c, c->refusal, c->refusal_code);
+    }
+}
+
+/* ---- a connection's way ---- */
+
+void
+net_front_begin(struct net_conn *c)
+{
+    if (!c->net->limits.is_on)
+        return;
+    c->guard = net_guard_new(&c->net->limits.guard, c->is_http2);
+    h2o_socket_read_start(c->sock, on_read);
+}
+
+void
+net_front_answered(struct net_conn *c)
+{
+    if (c->guard != NULL)
+        net_guard_answered(c->guard);
+}
+
+void
+net_front_request_ended(struct net_conn *c)
+{
+    unhooked(c);
+}
+
+void
+net_front_end(struct net_conn *c)
+{
+    if (h2o_linklist_is_linked(&c->refused))
+        h2o_linklist_unlink(&c->refused);
+    if (c->guard == NULL)
+        return;
+    if (h2o_linklist_is_linked(&c->unhooked))
+        h2o_linklist_unlink(&c->unhooked);
+    c->net->held_bytes -= c->held_bytes;
+    c->held_bytes = 0;
+    net_guard_free(&c->guard);
+}
+
+void
+net_front_init(struct net *net)
+{
+    h2o_linklist_init_anchor(&net->unhooked);
+    h2o_linklist_init_anchor(&net->refused);
+    net->tell_refused = net_at_end_new(net, tell_refused, net);
+}
+
+void
+net_front_fini(struct net *net)
+{
+    net_at_end_free(&net->tell_refused);
+}

@@ -13,6 +13,7 @@ PACKAGE_NEEDS="dpkg-shlibdeps=dpkg-dev file=file"
 IMAGE_NEEDS="buildah=buildah debootstrap=debootstrap"
 # To look at the unit and the compose file, and to boot a bare Debian with the package installed.
 TEST_NEEDS+=" $PACKAGE_NEEDS $IMAGE_NEEDS systemd-analyze=systemd systemd-nspawn=systemd-container docker-compose=docker-compose"
+LONG_NEEDS="podman=podman netavark aardvark-dns crun=crun iptables=iptables ip=iproute2"        # to run docker-compose.yml
 
 LOGS=build/log
 JOBS=${TB_JOBS:-$(nproc)}

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { ROOT, Server, tempDir } from '../../api/lib/server.mjs';
 import { tool } from './tools.mjs';
 
-const STORE = ['--root', join(ROOT, 'build/image/store'), '--runroot', join(ROOT, 'build/image/run')];
+export const STORE = ['--root', join(ROOT, 'build/image/store'), '--runroot', join(ROOT, 'build/image/run')];
 const RUN = `set -e
 mount --bind "$0" "$0"
 mount -o remount,bind,ro "$0"

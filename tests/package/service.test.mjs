@@ -1,17 +1,21 @@
 // The package on a machine with systemd: installed, started, confined, killed, reloaded, rebooted, upgraded, removed, purged.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { makeDeb } from './lib/deb.mjs';
+import { ROOT } from '../api/lib/server.mjs';
+import { BUILD, makeDeb } from './lib/deb.mjs';
 import { Machine } from './lib/machine.mjs';
-import { without } from './lib/tools.mjs';
+import { tool, without } from './lib/tools.mjs';
 
 const skip = without('debootstrap', 'systemd-nspawn', 'nsenter', 'unshare');
 const machine = skip ? undefined : new Machine();
 after(async () => machine?.leader !== undefined && machine.powerOff());
 
 const CONFIG = '/etc/tombolo/tombolo.conf';
-const LEFTOVERS = ['find', '/', '-xdev', '-path', '/proc', '-prune', '-o', '-name', '*tombolo*', '-print'];
+const LEFTOVERS = ['find', '/', '-xdev', '(', '-path', '/proc', '-o', '-path', '/usr/local', ')', '-prune', '-o', '-name', '*tombolo*', '-print'];
+const DROP_INS = '/etc/systemd/system/tombolo.service.d';
 const ANN = { email: 'ann@example.org', username: 'ann', password: 'correct horse' };
 
 const show = (property) => machine.runs('systemctl', 'show', '-P', property, 'tombolo');
@@ -29,6 +33,7 @@ async function until(what, isSo) {
 test('where no systemd runs it installs, is enabled for the day one does, and purges', { skip }, () => {
   machine.takes(makeDeb(1), 'v1.deb');
   machine.takes(makeDeb(2), 'v2.deb');
+  tool('cmake', ['--install', BUILD, '--prefix', '/usr/local', '--strip'], { env: { ...process.env, DESTDIR: machine.files } });
   machine.off('apt-get', 'update', '-q');
   machine.off('apt-get', 'install', '-y', '-q', '--no-install-recommends', '/v1.deb');
   assert.match(machine.off('tombolo', '--version'), /^tombolo \d/);
@@ -113,6 +118,21 @@ test('an upgrade restarts it, and keeps the settings that were changed and what 
   assert.equal(login(), 200);
 });
 
+test('with the drop-in of the documents it serves on a port below 1024', { skip }, () => {
+  const text = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+  const dropIn = /A port below 1024[^]*?\n\n( +\[Service\]\n( +\S+\n)+)/.exec(text)[1].replace(/^ +/gm, '');
+  assert.match(dropIn, /AmbientCapabilities/);
+  machine.runs('sh', '-c', 'mkdir -p "$0" && printf %s "$1" >"$0/port.conf"', DROP_INS, dropIn);
+  change('s/^#port = 5000/port = 80/');
+  machine.runs('systemctl', 'daemon-reload');
+  machine.runs('systemctl', 'restart', 'tombolo');
+  assert.equal(machine.asks('GET', '/readyz', undefined, 80).status, 200);
+  change('s/^port = 80/#port = 5000/');
+  machine.runs('rm', '-r', DROP_INS);
+  machine.runs('systemctl', 'daemon-reload');
+  machine.runs('systemctl', 'restart', 'tombolo');
+});
+
 test('one that was stopped and disabled stays so over an upgrade', { skip }, () => {
   machine.runs('systemctl', 'disable', '--now', 'tombolo');
   machine.runs('dpkg', '--install', '/v1.deb');
@@ -138,4 +158,14 @@ test('purged, nothing of it is left', { skip }, () => {
   assert.doesNotMatch(machine.runs('getent', 'passwd'), /tombolo/);
   assert.doesNotMatch(machine.runs('getent', 'group'), /tombolo/);
   assert.equal(machine.runs('systemctl', '--failed', '--no-legend', '--plain'), '');
+});
+
+test('installed from source, as the documents say, it is a service all the same', { skip }, () => {
+  const text = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+  const commands = /The rest is what the package does:\n\n((?: {4}.*\n)+)/.exec(text)[1];
+  assert.match(commands, /systemctl enable --now tombolo/);
+  machine.runs('sh', '-e', '-c', commands);
+  assert.equal(show('ActiveState'), 'active');
+  assert.match(show('ExecStart'), /\/usr\/local\/bin\/tombolo/);
+  assert.equal(machine.asks('POST', '/auth/register', ANN).status, 201);
 });

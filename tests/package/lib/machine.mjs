@@ -24,9 +24,13 @@ export class Machine {
     process.on('exit', () => this.leader !== undefined && process.kill(this.leader, 'SIGKILL'));
   }
 
-  // A file of ours, as /name of the machine's, which is off.
+  // The root that things may be laid into while the machine is off.
+  get files() {
+    return join(this.layer, 'upper');
+  }
+
   takes(file, name) {
-    copyFileSync(file, join(this.layer, 'upper', name));
+    copyFileSync(file, join(this.files, name));
   }
 
   // The layer is mounted in a namespace of its own, so that nothing stays mounted, however this ends.
@@ -80,10 +84,10 @@ export class Machine {
   }
 
   // A request from within its network.
-  asks(method, path, body) {
+  asks(method, path, body, port = 5000) {
     const args = ['-t', String(this.leader), '-n', '--', 'curl', '-s', '-m', '10', '-X', method, '-w', '\n%{http_code}',
       ...(body === undefined ? [] : ['-H', 'Content-Type: application/json', '-d', JSON.stringify(body)]),
-      `http://127.0.0.1:5000${path}`];
+      `http://127.0.0.1:${port}${path}`];
     const text = spawnSync('nsenter', args, { encoding: 'utf8', env: ENV }).stdout;
     const at = text.lastIndexOf('\n');
     return { status: Number(text.slice(at + 1)), body: text.slice(0, at) };

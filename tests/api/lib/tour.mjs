@@ -12,7 +12,7 @@ const TOUR_MS = 120_000;            // sanitizer builds on a busy machine
 const MARK = '\n---8<--- end of block\n';
 
 // [{ lines: shell text, kind: 'json' | 'text' | undefined, expected }]
-function stepsOf(text) {
+export function stepsOf(text) {
   const steps = [];
   for (const [, kind, body] of text.matchAll(/^```(sh|js|json|text)\n(.*?)^```$/gms)) {
     if (kind === 'sh') {
@@ -24,6 +24,15 @@ function stepsOf(text) {
     }
   }
   return steps;
+}
+
+// What each step prints, all in one shell.
+export function printedBy(steps, env) {
+  const script = steps.map((step) => `${step.lines}printf '%s' '${MARK}'\n`).join('');
+  const cwd = join(ROOT, 'tests');       // where the npm packages are
+  const r = spawnSync('sh', ['-eu', '-c', script], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env }, cwd, timeout: TOUR_MS });
+  assert.equal(r.status, 0, `${r.error ?? ''} ${r.stderr} ${r.stdout}`);
+  return r.stdout.split(MARK);
 }
 
 const VOLATILE = {
@@ -42,12 +51,7 @@ export function testTour(file, least) {
   let server, printed;
   before(async () => {
     server = await start({ env: { TOMBOLO_RATE_LIMIT: undefined, TOMBOLO_LOGIN_LIMIT: undefined } });
-    const script = steps.map((step) => `${step.lines}printf '%s' '${MARK}'\n`).join('');
-    const env = { PATH: process.env.PATH, BASE: server.url };
-    const cwd = join(ROOT, 'tests');       // where the npm packages are
-    const r = spawnSync('sh', ['-eu', '-c', script], { encoding: 'utf8', env, cwd, timeout: TOUR_MS });
-    assert.equal(r.status, 0, `${r.error ?? ''} ${r.stderr} ${r.stdout}`);
-    printed = r.stdout.split(MARK);
+    printed = printedBy(steps, { BASE: server.url });
   });
   after(() => server.stop());
 

@@ -72,9 +72,9 @@ const namesOf = (side) => Object.entries(messages).filter(([key]) => key.startsW
 
 test('each event that the program takes is in the document, and the other way round', () => {
   const source = readFileSync(join(ROOT, 'src/chat/events.c'), 'utf8');
-  const table = /^\} events\[\] = \{\n(.*?)^\};/ms.exec(source)[1];
-  const names = [...table.matchAll(/^ {4}\{ "(\w+)", /gm)].map((m) => m[1]);
-  assert.equal(names.length, table.match(/^ {4}\{/gm).length, 'a row was not understood');
+  const table = /^\} events\[EVENT_COUNT\] = \{\n(.*?)^\};/ms.exec(source)[1], rows = [...table.matchAll(/^ {4}\[(\w+)\] = /gm)];
+  const names = rows.map(([, row]) => new RegExp(`\\[${row}\\] = "(\\w+)"`).exec(source)[1]);
+  assert.equal(names.length, table.match(/\{ FIELDS/g).length, 'a row was not understood');
   assert.deepEqual(namesOf('client'), ['connect', ...names].sort());
 });
 

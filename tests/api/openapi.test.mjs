@@ -285,8 +285,9 @@ test('a login of one whose e-mail was given to another, and of one who came from
 });
 
 // By hand: a client of HTTP does not send such things.
-async function rawAnswer(method, path, bytes) {
-  const [{ status, head, body }] = responses(await raw(server, bytes, { enough: (text) => responses(text).length > 0 }));
+async function rawAnswer(method, path, bytes, isIt = () => true) {
+  const found = (text) => responses(text).find(isIt);
+  const { status, head, body } = found(await raw(server, bytes, { enough: found }));
   const headers = Object.fromEntries(head.split('\r\n').slice(1).map((line) => [line.split(':')[0].toLowerCase(), line.split(': ')[1]]));
   checkAnswer(method, path, undefined, { status, headers, text: body, body: JSON.parse(body) });
   return status;
@@ -296,6 +297,8 @@ test('what any request may be answered with', async () => {
   const head = `Host: x\r\nAuthorization: Bearer ${ann.token}\r\nContent-Type: application/json\r\n`;
   assert.equal(await rawAnswer('POST', '/rooms', `POST /rooms HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n`), 400);
   assert.equal(await rawAnswer('POST', '/messages', `POST /messages HTTP/1.1\r\n${head}Content-Length: 1000000\r\n\r\n`), 413);
+  const ahead = `GET /rooms HTTP/1.1\r\n${head}\r\n`.repeat(2000);
+  assert.equal(await rawAnswer('GET', '/rooms', ahead, ({ status }) => status !== 200), 429);
   assert.equal((await request(server, 'GET', '/', { headers: { X: 'x'.repeat(33_000) } })).status, 431);
   assert.equal((await request(server, 'GET', '/nothing')).status, 404);
   assert.equal((await request(server, 'BREW', '/rooms')).status, 405);

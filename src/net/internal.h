@@ -92,7 +92,8 @@ struct net_listener {
 };
 
 struct net_ticket_key {
-    int64_t       made_ms;              /* 0: there is none */
+    bool          is_made;
+    int64_t       made_ms;
     unsigned char name[NET_TICKET_NAME], cipher[32], mac[32];
 };
 

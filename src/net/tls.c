@@ -104,6 +104,7 @@ select_protocol(SSL *ssl, const unsigned char **out, unsigned char *n_out, const
 static void
 make_ticket_key(struct net_ticket_key *k, int64_t now_ms)
 {
+    k->is_made = true;
     k->made_ms = now_ms;
     if (RAND_bytes(k->name, sizeof k->name) != 1 || RAND_priv_bytes(k->cipher, sizeof k->cipher) != 1 ||
         RAND_priv_bytes(k->mac, sizeof k->mac) != 1)
@@ -117,9 +118,9 @@ renew_ticket_keys(struct net *net)
     struct net_ticket_key *k = net->tickets;
     int64_t now_ms = net_now_ms(net), keep_ms = net->ticket_ms;
 
-    if (k[0].made_ms != 0 && now_ms - k[0].made_ms < keep_ms)
+    if (k[0].is_made && now_ms - k[0].made_ms < keep_ms)
         return;
-    if (now_ms - k[0].made_ms < 2 * keep_ms)
+    if (k[0].is_made && now_ms - k[0].made_ms < 2 * keep_ms)
         k[1] = k[0];
     else
         OPENSSL_cleanse(&k[1], sizeof k[1]);
@@ -129,7 +130,7 @@ renew_ticket_keys(struct net *net)
 static bool
 is_key_of(const struct net_ticket_key *k, const unsigned char name[NET_TICKET_NAME])
 {
-    return k->made_ms != 0 && memcmp(k->name, name, NET_TICKET_NAME) == 0;
+    return k->is_made && memcmp(k->name, name, NET_TICKET_NAME) == 0;
 }
 
 static int

@@ -273,6 +273,8 @@ check_together(const struct tb_config *c, struct tb_err *e)
     if (c->recovery.window_days > c->journal.keep_days)     /* sockets are caught up from the journal */
         return tb_fail(e, TB_EINPUT, NULL, "recovery.window_days (%" PRId64 ") must not be more than journal.keep_days (%"
                        PRId64 ")", c->recovery.window_days, c->journal.keep_days);
+    if (c->tls.redirect_port != 0 && c->tls.cert[0] == '\0')
+        return tb_fail(e, TB_EINPUT, NULL, "tls.redirect_port needs tls.cert: there is nowhere to send people to");
     int64_t days = c->history.keep_days;    /* repeated sends and sockets that come back ask for messages that recent */
     if (days != 0 && (days < c->recovery.window_days || days < c->journal.key_keep_days))
         return tb_fail(e, TB_EINPUT, NULL, "history.keep_days (%" PRId64 ") must be 0, or not less than recovery.window_days (%"

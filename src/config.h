@@ -27,6 +27,7 @@ struct tb_config {
         char    *key;                       /* empty: in the same file */
         char    *host;                      /* empty: server.host */
         int64_t  port;                      /* 5443 */
+        int64_t  redirect_port;             /* 0: no such listener */
         int64_t  min_version;               /* enum tb_tls_version; 1.2 */
         int64_t  handshake_timeout_ms;      /* 10000 */
         int64_t  ticket_hours;              /* 12; 0: no tickets */

@@ -53,6 +53,8 @@ const struct config_setting config_table[] = {
       .help = "address to listen on with TLS; empty: that of server.host" },
     { AT(tls, port), CONFIG_NUMBER, IN(tls, port), .initial = "5443", .max = 65535,
       .help = "port to listen on with TLS; 0: any free one" },
+    { AT(tls, redirect_port), CONFIG_NUMBER, IN(tls, redirect_port), .initial = "0", .max = 65535,
+      .help = "port without TLS that only sends people to the one with it; 0: none" },
     { AT(tls, min_version), CONFIG_CHOICE, IN(tls, min_version), .initial = "1.2", .choices = tls_versions,
       .help = "oldest version of TLS that is spoken" },
     { AT(tls, handshake_timeout_ms), CONFIG_NUMBER, IN(tls, handshake_timeout_ms), .initial = "10000", .min = 100,

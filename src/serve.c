@@ -55,7 +55,7 @@ struct server {
     struct net_eio        *eio;
     struct live           *live;
     struct net_timer      *live_timer;
-    uint16_t               port, tls_port;
+    uint16_t               port, tls_port, redirect_port;
     _Atomic bool           has_live;        /* the loop's mailbox may be posted to */
     /* steps of the two, told to each other */
     sem_t is_up, is_settled, store_is_closed;
@@ -160,6 +160,7 @@ net_settings(struct server *s, const struct tb_config *c)
         .max_connections = (unsigned)c->server.max_connections, .cors_origins = c->server.cors_origins, .clock = s->clock,
         .http2 = c->server.http2,
         .tls = { .certificate = certificate, .host = serve_tls_host(c), .port = (uint16_t)c->tls.port,
+                 .with_redirect = c->tls.redirect_port != 0, .redirect_port = (uint16_t)c->tls.redirect_port,
                  .handshake_timeout_ms = (unsigned)c->tls.handshake_timeout_ms,
                  .ticket_ms = (unsigned)c->tls.ticket_hours * HOUR_MS },
         .limits = net_limits(c),
@@ -342,6 +343,7 @@ open_on_loop(struct server *s)
     net_handle(s->net, "/", 0, rest_on_request, s->rest);
     s->port = net_port(s->net);
     s->tls_port = net_tls_port(s->net);
+    s->redirect_port = net_redirect_port(s->net);
     s->has_live = true;
     return TB_OK;
 }
@@ -480,6 +482,14 @@ server_free(struct server **s)
     *s = NULL;
 }
 
+/* What listens where; port 0: nothing does. */
+static void
+say_listening(const struct server *s, const struct tb_config *c)
+{
+    log_info("serve.listening", "host=%s port=%u tls_host=%s tls_port=%u redirect_port=%u http2=%s data=\"%s\"", c->server.host,
+             s->port, serve_tls_host(c), s->tls_port, s->redirect_port, c->server.http2 ? "yes" : "no", c->server.data);
+}
+
 enum tb_code
 serve_open(struct server **out, const struct tb_config *config, const struct serve_parts *parts, struct tb_err *e)
 {
@@ -498,9 +508,7 @@ serve_open(struct server **out, const struct tb_config *config, const struct ser
         server_free(&s);
         return e->code;
     }
-    log_info("serve.listening", "host=%s port=%u tls_host=%s tls_port=%u http2=%s data=\"%s\"", config->server.host,
-             s->port, s->tls_port != 0 ? serve_tls_host(config) : "none", s->tls_port,
-             config->server.http2 ? "yes" : "no", config->server.data);
+    say_listening(s, config);
     *out = s;
     return TB_OK;
 }

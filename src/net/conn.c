@@ -205,7 +205,8 @@ net_conn_accept(h2o_socket_t *listener, const char *err)
             return;
         }
         struct net_conn *c = conn_new(net, sock);
-        if (l->with_tls)
+        c->door = l->door;
+        if (c->door == NET_TLS)
             start_handshake(c);
         else
             start_http(c);

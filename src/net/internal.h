@@ -18,6 +18,7 @@ enum {
 };
 
 enum net_kind { NET_HTTP1, NET_HTTP2, NET_WEBSOCKET };   /* what a connection speaks; a new one HTTP/1 until it says otherwise */
+enum net_door { NET_PLAIN, NET_TLS, NET_REDIRECT, NET_DOORS };
 
 /* One TCP connection, from accept until its descriptor is closed. Owner: net->conns; freed when h2o closes the socket.
  *
@@ -38,6 +39,7 @@ struct net_conn {
     bool             is_receiving, is_lingering;
     bool             is_handshaking;
     bool             is_closing;        /* a stream that was closed */
+    enum net_door    door;              /* by which it came */
     bool             is_http2;          /* known from ALPN, or from the first request on */
     struct ssl_ctx_st *held;            /* while is_handshaking */
     bool             is_watched;        /* a request with on_gone waits; see gone.c */
@@ -88,7 +90,7 @@ struct net_route {
 struct net_listener {
     struct net   *net;
     h2o_socket_t *sock;
-    bool          with_tls;
+    enum net_door door;
 };
 
 struct net_ticket_key {
@@ -106,7 +108,7 @@ struct net {
     struct net_limits      limits;
     char                  *cors_origins;
     bool                   cors_is_any;         /* "*" */
-    uint16_t               port, tls_port;
+    uint16_t               ports[NET_DOORS];    /* 0: no such door */
     const struct tb_clock *clock;
     struct tb_mailbox     *inbox;
     int                    wake_fd;             /* eventfd; written by any thread */
@@ -120,7 +122,7 @@ struct net {
     h2o_socket_t          *wake_sock;
     int                    gone_fd;             /* epoll, see gone.c */
     h2o_socket_t          *gone_sock;
-    struct net_listener    listeners[2 * NET_MAX_LISTENERS];
+    struct net_listener    listeners[NET_DOORS * NET_MAX_LISTENERS];
     size_t                 n_listeners;
     struct net_certificate *certificate;        /* NULL: no listener with TLS */
     struct net_ticket_key  tickets[2];          /* see tls.c */
@@ -200,6 +202,9 @@ size_t      net_req_max_body(const struct net *, tb_str target);    /* what the 
 /* Parts a request from h2o's, which is returned; NULL: the client has gone. Then, once its text is needed no more: */
 h2o_req_t *net_req_take(struct net_request *);
 void       net_req_forget(struct net_request *);
+
+/* redirect.c: where a request to the redirecting door is to go instead. false: its Host or path makes no sense. */
+bool net_redirect_location(struct tb_buf *out, tb_str authority, tb_str target, uint16_t port);
 
 /* stream.c: goes on with net->postponed */
 void net_stream_next_turn(void *net);

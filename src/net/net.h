@@ -15,6 +15,8 @@ struct net_tls {                                /* a second listener, with TLS *
     struct net_certificate *certificate;        /* see net/tls.h; net_open takes it, also when it fails; NULL: no such listener */
     const char             *host;               /* as that of the first */
     uint16_t                port;               /* 0: any free one, see net_tls_port */
+    bool                    with_redirect;      /* a third listener that only sends people to this one */
+    uint16_t                redirect_port;      /* 0: any free one */
     unsigned                handshake_timeout_ms;
     unsigned                ticket_ms;          /* how long a session can be resumed without a full handshake; 0: not at all */
 };
@@ -48,7 +50,8 @@ enum { NET_STOP_TIMEOUT_MS = 5000 };
  * "the port is in use". settings and its texts are borrowed for the call, but the clock for as long as the net lives. */
 enum tb_code net_open(struct net **out, const struct net_settings *settings, struct tb_err *e) TB_MUST_CHECK;
 uint16_t     net_port(const struct net *);
-uint16_t     net_tls_port(const struct net *);      /* 0: there is none */
+uint16_t     net_tls_port(const struct net *);          /* 0: there is none, as in the next */
+uint16_t     net_redirect_port(const struct net *);
 
 /* Serves until net_stop. Then listeners are closed, requests that have arrived are answered, idle connections closed; what
  * the handlers have not answered after stop_timeout_ms gets 503 in their place. No connection is left when it returns. */

@@ -232,7 +232,8 @@ static const char *
 reason_of(int status)
 {
     static const struct { int status; const char *reason; } known[] = {
-        { 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 304, "Not Modified" }, { 400, "Bad Request" },
+        { 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 304, "Not Modified" },
+        { 308, "Permanent Redirect" }, { 400, "Bad Request" },
         { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
         { 409, "Conflict" }, { 413, "Content Too Large" }, { 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
         { 431, "Request Header Fields Too Large" },
@@ -386,11 +387,32 @@ is_clean(tb_str target)
     return true;
 }
 
+static void
+redirect(struct net *net, h2o_req_t *h2o)
+{
+    struct tb_buf location = TB_BUF_INIT;
+    /* h2o's own name stands in for a Host that is not there */
+    bool has_host = h2o->input.authority.base != h2o->hostconf->authority.hostport.base;
+
+    if (has_host && net_redirect_location(&location, str_of(h2o->input.authority), origin_form(str_of(h2o->input.path)),
+                                          net->ports[NET_TLS])) {
+        const struct net_header header = { TB_LIT("location"), tb_buf_str(&location) };
+        net_tally_note(NULL, 308, 0);
+        send_answer(net, h2o, &(struct net_response){ .status = 308, .headers = &header, .n_headers = 1 }, is_head(h2o));
+    } else {
+        net_tally_note(NULL, 400, 0);
+        send_failure(net, h2o, TB_EINPUT, 400);
+    }
+    tb_buf_fini(&location);
+}
+
 /* What needs no handler; false: it does. */
 static bool
 was_answered_here(struct net *net, h2o_req_t *h2o)
 {
-    if (head_size(h2o) > NET_MAX_HEAD) {
+    if (net_conn_of(h2o)->door == NET_REDIRECT) {
+        redirect(net, h2o);
+    } else if (head_size(h2o) > NET_MAX_HEAD) {
         send_failure(net, h2o, TB_ETOOBIG, 431);
         net_tally_note(NULL, 431, 0);
     } else if (!is_clean(str_of(h2o->input.path))) {

@@ -50,13 +50,19 @@ net_now_ms(const struct net *net)
 uint16_t
 net_port(const struct net *net)
 {
-    return net->port;
+    return net->ports[NET_PLAIN];
 }
 
 uint16_t
 net_tls_port(const struct net *net)
 {
-    return net->tls_port;
+    return net->ports[NET_TLS];
+}
+
+uint16_t
+net_redirect_port(const struct net *net)
+{
+    return net->ports[NET_REDIRECT];
 }
 
 struct tb_mailbox *
@@ -193,39 +199,46 @@ copy_settings(struct net *net, const struct net_settings *s)
     net->clock = s->clock != NULL ? s->clock : &tb_clock_system;
 }
 
-/* The sockets of one listener, not yet the loop's. */
+/* The sockets of one door, not yet the loop's. */
 struct bound {
-    int      fds[NET_MAX_LISTENERS];
-    size_t   n;
-    uint16_t port;
+    const char *host;                   /* NULL: there is no such door */
+    uint16_t    port;
+    int         fds[NET_MAX_LISTENERS];
+    size_t      n;
 };
 
 static void
-unbind(const struct bound *b)
+unbind_all(const struct bound doors[NET_DOORS])
 {
-    for (size_t i = 0; i < b->n; i++)
-        close(b->fds[i]);
+    for (int door = 0; door < NET_DOORS; door++)
+        for (size_t i = 0; i < doors[door].n; i++)
+            close(doors[door].fds[i]);
 }
 
 static enum tb_code
-bind_both(const struct net_settings *s, struct bound *plain, struct bound *tls, struct tb_err *e)
+bind_all(const struct net_settings *s, struct bound doors[NET_DOORS], struct tb_err *e)
 {
-    plain->port = s->port;
-    tls->port = s->tls.port;
-    if (net_listen(s->host, &plain->port, plain->fds, &plain->n, e) != TB_OK)
-        return e->code;
-    if (s->tls.certificate == NULL || net_listen(s->tls.host, &tls->port, tls->fds, &tls->n, e) == TB_OK)
-        return TB_OK;
-    unbind(plain);
-    return e->code;
+    bool with_tls = s->tls.certificate != NULL;
+
+    doors[NET_PLAIN] = (struct bound){ .host = s->host, .port = s->port };
+    doors[NET_TLS] = (struct bound){ .host = with_tls ? s->tls.host : NULL, .port = s->tls.port };
+    doors[NET_REDIRECT] = (struct bound){ .host = with_tls && s->tls.with_redirect ? s->tls.host : NULL,
+                                          .port = s->tls.redirect_port };
+    for (struct bound *b = doors; b < doors + NET_DOORS; b++)
+        if (b->host != NULL && net_listen(b->host, &b->port, b->fds, &b->n, e) != TB_OK) {
+            unbind_all(doors);
+            return e->code;
+        }
+    return TB_OK;
 }
 
 static void
-accept_from(struct net *net, const struct bound *b, bool with_tls)
+accept_from(struct net *net, enum net_door door, const struct bound *b)
 {
+    net->ports[door] = b->n > 0 ? b->port : 0;
     for (size_t i = 0; i < b->n; i++) {
         struct net_listener *l = &net->listeners[net->n_listeners++];
-        *l = (struct net_listener){ .net = net, .with_tls = with_tls };
+        *l = (struct net_listener){ .net = net, .door = door };
         l->sock = watch(net, b->fds[i], net_conn_accept);
         l->sock->data = l;
     }
@@ -235,18 +248,16 @@ enum tb_code
 net_open(struct net **out, const struct net_settings *settings, struct tb_err *e)
 {
     struct net_certificate *certificate = settings->tls.certificate;
-    struct bound            plain = { 0 }, tls = { 0 };
+    struct bound            doors[NET_DOORS];
 
     assert(tb_thread_is(TB_LOOP));
-    if (bind_both(settings, &plain, &tls, e) != TB_OK) {
+    if (bind_all(settings, doors, e) != TB_OK) {
         net_certificate_free(&certificate);
         return e->code;
     }
 
     struct net *net = TB_NEW(struct net);
     copy_settings(net, settings);
-    net->port = plain.port;
-    net->tls_port = tls.port;
     net->inbox = tb_mailbox_new(MAILBOX_LIMIT, wake, net);
     net->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(net->wake_fd >= 0);
@@ -256,8 +267,8 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
     net_front_init(net);
     if (certificate != NULL)
         net_use_certificate(net, &certificate);
-    accept_from(net, &plain, false);
-    accept_from(net, &tls, true);
+    for (int door = 0; door < NET_DOORS; door++)
+        accept_from(net, (enum net_door)door, &doors[door]);
     h2o_linklist_init_anchor(&net->postponed);
     net->next_turn = net_timer_new(net, net_stream_next_turn, net);
     net->sweep = net_timer_new(net, net_conn_sweep, net);

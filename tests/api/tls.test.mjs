@@ -6,8 +6,8 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { person, request } from './lib/client.mjs';
-import { run, start, tempDir } from './lib/server.mjs';
+import { person, raw, request } from './lib/client.mjs';
+import { freePort, run, start, tempDir } from './lib/server.mjs';
 import { Line, TRANSPORTS } from './lib/sockets.mjs';
 import { Authority, handshake, openssl, over, securePort } from './lib/tls.mjs';
 
@@ -196,6 +196,35 @@ test('an ended certificate is served, and an error in the log', async () => {
   const soon = await serve({ cert: near.cert, key: near.key });
   assert.match(soon.log, / warn serve\.certificate_ends_soon /);
   await soon.stop();
+});
+
+// ---- the redirecting listener ----
+
+test('the redirecting listener sends everybody to the one with TLS, and nobody elsewhere', async () => {
+  const port = await freePort(), three = await serve({ redirect_port: port });
+  const at = { port }, secure = securePort(three);
+  assert.match(three.log, new RegExp(`serve\\.listening .*redirect_port=${port} `));
+  const sent = async (host, target, method = 'GET', more = '') => {
+    const said = await raw(at, `${method} ${target} HTTP/1.1\r\n${host === null ? '' : `Host: ${host}\r\n`}${more}Connection: close\r\n\r\n`);
+    return [Number(said.slice(9, 12)), /^location: (.*)\r$/m.exec(said)?.[1]];
+  };
+  assert.deepEqual(await sent('chat.example', '/a/b?c=d%20e'), [308, `https://chat.example:${secure}/a/b?c=d%20e`]);
+  assert.deepEqual(await sent(`127.0.0.1:${port}`, '/'), [308, `https://127.0.0.1:${secure}/`]);
+  assert.deepEqual(await sent('[::1]:80', '/'), [308, `https://[::1]:${secure}/`]);
+  assert.deepEqual(await sent('chat.example', 'http://other.example/x'), [308, `https://chat.example:${secure}/x`]);
+  assert.deepEqual(await sent('a.example', '/auth/login', 'POST', 'Content-Length: 0\r\n'), [308, `https://a.example:${secure}/auth/login`]);
+  const upgrade = 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nConnection: upgrade\r\n';
+  assert.equal((await sent('a', '/socket.io/?EIO=4&transport=websocket', 'GET', upgrade))[0], 308);
+  for (const host of ['a/b', 'a@b', 'a b', '[::1', '', 'a"b', null]) {
+    assert.deepEqual(await sent(host, '/'), [400, undefined], `${host}`);
+  }
+  await three.stop();
+});
+
+test('a redirect to nowhere is refused', () => {
+  const { code, stderr } = run(['serve', '--set', 'tls.redirect_port=8080']);
+  assert.equal(code, 2);
+  assert.match(stderr, /tls\.redirect_port needs tls\.cert/);
 });
 
 // ---- SIGHUP ----

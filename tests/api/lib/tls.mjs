@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import tls from 'node:tls';
 import { io } from 'socket.io-client';
 import { tempDir } from './server.mjs';
+import { checkAnswer } from './spec.mjs';
 
 export function openssl(...args) {
   const r = spawnSync('openssl', args, { encoding: 'utf8' });
@@ -71,12 +72,18 @@ export function ask2(session, method, path, { body, headers = {}, token } = {}) 
     const req = session.request(all, { endStream: text === undefined });
     let status, seen, got = '';
     req.setEncoding('utf8');
-    req.on('response', (h) => { status = h[':status']; seen = h; });
+    req.on('response', ({ ':status': code, ...h }) => { status = code; seen = h; });
     req.on('data', (chunk) => { got += chunk; });
     req.on('error', broken);
     req.on('end', () => {
       const isJson = (seen?.['content-type'] ?? '').startsWith('application/json');
-      answer({ status, headers: seen, text: got, body: isJson && got !== '' ? JSON.parse(got) : got });
+      const all = { status, headers: seen, text: got, body: isJson && got !== '' ? JSON.parse(got) : got };
+      try {
+        checkAnswer(method, path, text, all);
+      } catch (e) {
+        broken(e);
+      }
+      answer(all);
     });
     if (text !== undefined) {
       req.end(text);

@@ -47,6 +47,9 @@ export interface HistoryPage { items: HistoryItem[]; nextCursor: Id | null; offs
 export interface Count { count: number }
 export interface Receipt { userId: Id; deliveredAt: Time; readAt: Time | null }
 export interface Receipts { items: Receipt[]; partial?: true }
+/** Somebody in a room. status: at this site. lastSeen: null: never. */
+export interface Person { userId: Id; username: string; status: 'online' | 'offline'; lastSeen: Time | null }
+export interface People { items: Person[]; nextCursor: Id | null }
 export interface SyncStatus { state: 'off' | 'up' | 'down' | 'diverged'; lagOps: number; lagSeconds: number; lastSyncedAt: Time | null }
 export interface Health { status: 'ok' }
 export interface Ready { status: 'ready'; sync: 'off' | 'up' | 'down' | 'diverged' }

@@ -142,6 +142,15 @@ struct chat_list_rooms {
 };
 void chat_list_rooms(struct chat *, struct chat_list_rooms *);
 
+struct chat_list_members {                      /* TB_EDENIED: who asks is no member */
+    struct chat_call          call;
+    int64_t                   room_id, cursor;  /* in: cursor 0: from the lowest user id */
+    unsigned                  limit;            /* in: 1..CHAT_MEMBERS_MAX */
+    struct store_list_members list;             /* out: items, n, next_after */
+};
+enum { CHAT_MEMBERS_MAX = 1000 };
+void chat_list_members(struct chat *, struct chat_list_members *);
+
 /* ---- messages ---- */
 
 /* In this order: TB_EINPUT or TB_ETOOBIG for the content, TB_EINPUT for the key; a key that is known gives its message

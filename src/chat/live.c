@@ -93,7 +93,7 @@ client_set_state(struct client *c, enum client_state to)
 /* ---- users ---- */
 
 struct user *
-live_find_user(struct live *l, int64_t id)
+live_find_user(const struct live *l, int64_t id)
 {
     struct user *u;
 

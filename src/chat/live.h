@@ -51,6 +51,9 @@ void live_set_limits(struct live *, const struct live_limits *);
 void live_page_shown(struct live *, int64_t user_id, const struct store_list_messages *page);
 void live_page_confirmed(struct live *, int64_t user_id, int64_t room_id, int64_t cursor);
 
+/* What user_status last told, or would tell soon: he has a socket, or had one within the grace time. */
+bool live_is_online(const struct live *, int64_t user_id);
+
 /* The sockets of those who sent them hear that they are at the centre since `at` (ms). Sorts messages. */
 struct live_synced { int64_t sender_id, message_id; };
 void live_tell_synced(struct live *, struct live_synced *messages, size_t n, int64_t at);

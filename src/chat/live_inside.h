@@ -127,7 +127,7 @@ void live_hit(enum live_limit);
 
 /* live.c */
 void         live_wake(struct live *l, int64_t at_ms);      /* tick then, or earlier */
-struct user *live_find_user(struct live *l, int64_t id);
+struct user *live_find_user(const struct live *l, int64_t id);
 void         live_forget_user(struct live *l, struct user *u);      /* he is offline, and that was told */
 void         client_set_state(struct client *c, enum client_state to);
 void         client_drop(struct client *c);     /* ends the connection; the client will come back */

@@ -70,6 +70,13 @@ is_online(const struct user *u)
 
 /* ---- telling ---- */
 
+bool
+live_is_online(const struct live *l, int64_t user_id)
+{
+    const struct user *u = live_find_user(l, user_id);
+    return u != NULL && (u->n_clients > 0 || u->offline_at_ms != 0);
+}
+
 static void
 tell_later(struct live *l, struct user *u)
 {
@@ -141,7 +148,7 @@ tell_all(struct live *l)
     store_last_seen(l, is_changed);
     while (l->changed != NULL) {
         struct user *u = l->changed;
-        bool         online = u->n_clients > 0 || u->offline_at_ms != 0;
+        bool         online = live_is_online(l, u->id);
         l->changed = u->next_changed;
         u->is_changed = false;
         if (online != u->is_announced)

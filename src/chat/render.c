@@ -128,6 +128,17 @@ chat_render_new_room(struct tb_json *j, const struct store_add_room *r)
 }
 
 void
+chat_render_room_member(struct tb_json *j, const struct store_room_member *m, bool is_online)
+{
+    tb_json_open_object(j);
+    key_int(j, "userId", m->user_id);
+    key_str(j, "username", m->username);
+    key_str(j, "status", is_online ? TB_LIT("online") : TB_LIT("offline"));
+    time_or_null(j, "lastSeen", m->last_seen);
+    tb_json_end_object(j);
+}
+
+void
 chat_render_receipt(struct tb_json *j, const struct store_receipt *r)
 {
     tb_json_open_object(j);

@@ -18,6 +18,7 @@ void chat_render_item(struct tb_json *j, const struct store_message *m);
 void chat_render_room(struct tb_json *j, const struct store_room *r);
 
 /* {userId,deliveredAt,readAt} */
+void chat_render_room_member(struct tb_json *j, const struct store_room_member *m, bool is_online);
 void chat_render_receipt(struct tb_json *j, const struct store_receipt *r);
 
 /* {id,name,isPrivate,createdAt,members:[creator]} */

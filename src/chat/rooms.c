@@ -90,3 +90,22 @@ chat_list_rooms(struct chat *c, struct chat_list_rooms *l)
     chat_ready(&l->call, &l->list.op, on_rooms);
     store_list_rooms(c->store, &l->list);
 }
+
+static void
+on_members(struct store_op *op)
+{
+    struct chat_list_members *l = TB_CONTAINER(op, struct chat_list_members, list.op);
+    chat_done_as(&l->call, op);
+}
+
+void
+chat_list_members(struct chat *c, struct chat_list_members *l)
+{
+    chat_begin(c, &l->call);
+    l->list.room_id = l->room_id;
+    l->list.user_id = l->call.user_id;
+    l->list.after = l->cursor;
+    l->list.limit = l->limit;
+    chat_ready(&l->call, &l->list.op, on_members);
+    store_list_members(c->store, &l->list);
+}

@@ -29,6 +29,7 @@ struct rest_exchange {
         struct chat_add_member  add_member;
         struct chat_leave       leave;
         struct chat_list_rooms  rooms;
+        struct chat_list_members members;
         struct chat_send        send;
         struct chat_history     history;
         struct chat_read        read;

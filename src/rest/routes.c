@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-enum { HISTORY_DEFAULT = 20 };      /* messages of a page when nobody says */
+enum { HISTORY_DEFAULT = 20, MEMBERS_DEFAULT = 100 };      /* of a page when nobody says */
 
 #define FIELDS(list) { (list), sizeof(list) / sizeof *(list) }
 
@@ -24,6 +24,19 @@ refuse(struct rest_exchange *x, const char *say)
 {
     tb_fail(&x->call.any.err, TB_EINPUT, say, "refused by its route");
     rest_finish(x);
+}
+
+/* The query's limit, or `initial`. More than there may be is cut to that, as clients of the old backend are used to. */
+static bool
+read_limit(const struct rest_exchange *x, unsigned initial, unsigned most, unsigned *out)
+{
+    tb_str   text = rest_query_find(x->http->query, TB_LIT("limit"));
+    uint64_t v = initial;
+
+    if (text.p != NULL && (!tb_str_to_uint(text, UINT32_MAX, &v) || v == 0))
+        return false;
+    *out = v < most ? (unsigned)v : most;
+    return true;
 }
 
 /* ---- accounts ---- */
@@ -193,6 +206,42 @@ render_rooms(struct rest_exchange *x, struct tb_json *j)
     tb_json_end_array(j);
 }
 
+static void
+start_members(struct rest_exchange *x)
+{
+    struct chat_list_members *m = &x->call.members;
+    tb_str                    cursor = rest_query_find(x->http->query, TB_LIT("cursor"));
+
+    if (!chat_id_of(x->wild, &m->room_id))
+        refuse(x, "Invalid roomId");
+    else if (!read_limit(x, MEMBERS_DEFAULT, CHAT_MEMBERS_MAX, &m->limit))
+        refuse(x, "limit must be a number from 1 to 1000");
+    else if (cursor.p != NULL && !chat_id_of(cursor, &m->cursor))
+        refuse(x, "Invalid cursor");
+    else
+        chat_list_members(chat_of(x), m);
+}
+
+static void
+render_members(struct rest_exchange *x, struct tb_json *j)
+{
+    const struct store_list_members *l = &x->call.members.list;
+
+    tb_json_open_object(j);
+    tb_json_key(j, "items");
+    tb_json_open_array(j);
+    for (size_t i = 0; i < l->n; i++)
+        chat_render_room_member(j, &l->items[i], x->rest->settings.live != NULL &&
+                                                     live_is_online(x->rest->settings.live, l->items[i].user_id));
+    tb_json_end_array(j);
+    tb_json_key(j, "nextCursor");
+    if (l->next_after != 0)
+        tb_json_int(j, l->next_after);
+    else
+        tb_json_null(j);
+    tb_json_end_object(j);
+}
+
 /* ---- messages ---- */
 
 static const struct chat_field send_fields[] = {
@@ -223,18 +272,6 @@ render_send(struct rest_exchange *x, struct tb_json *j)
     chat_render_message(j, x->call.send.message);
 }
 
-/* More than there may be is cut to that, as clients of the old backend are used to. */
-static bool
-read_limit(tb_str text, unsigned *out)
-{
-    uint64_t v = HISTORY_DEFAULT;
-
-    if (text.p != NULL && (!tb_str_to_uint(text, UINT32_MAX, &v) || v == 0))
-        return false;
-    *out = v < CHAT_HISTORY_MAX ? (unsigned)v : CHAT_HISTORY_MAX;
-    return true;
-}
-
 static const char *
 read_page(struct rest_exchange *x, struct chat_history *h)
 {
@@ -243,7 +280,7 @@ read_page(struct rest_exchange *x, struct chat_history *h)
     h->since = rest_query_find(x->http->query, TB_LIT("since"));
     if (!chat_id_of(x->wild, &h->room_id))
         return "Invalid roomId";
-    if (!read_limit(rest_query_find(x->http->query, TB_LIT("limit")), &h->limit))
+    if (!read_limit(x, HISTORY_DEFAULT, CHAT_HISTORY_MAX, &h->limit))
         return "limit must be a number from 1 to 100";
     if (cursor.p != NULL && !chat_id_of(cursor, &h->cursor))
         return "Invalid cursor";
@@ -474,6 +511,7 @@ static const struct rest_route routes[] = {
     { "GET", "/rooms", false, false, { 0 }, start_rooms, 200, render_rooms },
     { "POST", "/rooms", false, false, FIELDS(create_fields), start_create, 201, render_create },
     { "POST", "/rooms/join", false, false, FIELDS(join_fields), start_join, 200, render_join },
+    { "GET", "/rooms/*/members", false, false, { 0 }, start_members, 200, render_members },
     { "POST", "/rooms/*/members", false, false, FIELDS(add_member_fields), start_add_member, 201, render_add_member },
     { "DELETE", "/rooms/*/members/me", false, false, { 0 }, start_leave, 204, NULL },
     { "POST", "/auth/login", true, false, FIELDS(login_fields), start_login, 200, render_login },

@@ -157,6 +157,9 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_USER_ROOMS, "SELECT COUNT(*) FROM member WHERE user_id = ?1 AND is_member = 1")                                \
     X(Q_MEMBER, "SELECT id, is_member, stamp, node FROM member WHERE room_id = ?1 AND user_id = ?2")                   \
     X(Q_IS_MEMBER, "SELECT 1 FROM member WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1")                       \
+    X(Q_MEMBERS, "SELECT m.user_id, COALESCE(u.username, ''), COALESCE(u.last_seen, 0)"                                 \
+                 " FROM member m LEFT JOIN user u ON u.id = m.user_id"                                                 \
+                 " WHERE m.room_id = ?1 AND m.user_id > ?2 AND m.is_member = 1 ORDER BY m.user_id LIMIT ?3")           \
     X(Q_JOIN, "INSERT INTO member (room_id, user_id, id, is_member, stamp, node, joined_at, join_pos, before)"         \
               " VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7,"                                                                \
               " COALESCE((SELECT messages FROM room_count WHERE room_id = ?1), 0))"                                    \

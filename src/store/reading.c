@@ -277,6 +277,29 @@ run_list_rooms(struct db *d, const struct self *own, const struct store_settings
     return e->code;
 }
 
+/* One row more than the limit says that there is a further page. */
+static enum tb_code
+run_list_members(struct db *d, const struct self *own, const struct store_settings *limits, struct store_list_members *r)
+{
+    struct tb_err *e = &r->op.err;
+
+    (void)own, (void)limits;
+    if (member_check(d, r->room_id, r->user_id, e) != TB_OK)
+        return e->code;
+    r->items = TB_ARENA_ARRAY(&r->op.mem, struct store_room_member, r->limit);
+    sqlite3_stmt *st = db_query(d, Q_MEMBERS, ARGS(I(r->room_id), I(r->after), I((int64_t)r->limit + 1)), e);
+    while (db_next(d, st, e)) {
+        if (r->n == r->limit) {
+            r->next_after = r->items[r->n - 1].user_id;
+            db_done(st);
+            break;
+        }
+        r->items[r->n++] = (struct store_room_member){ .user_id = db_col_int(st, 0), .last_seen = db_col_int(st, 2),
+                                                       .username = tb_arena_str(&r->op.mem, db_col_text(st, 1)) };
+    }
+    return e->code;
+}
+
 static enum tb_code
 run_list_receipts(struct db *d, const struct self *own, const struct store_settings *limits,
                   struct store_list_receipts *r)

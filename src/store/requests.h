@@ -11,8 +11,8 @@
     X(add_delivered) X(set_last_seen) X(mark_pushed) X(add_remote) X(restore_own) X(set_node) X(set_epoch) X(set_parked) X(repeat_op)
 #define STORE_QUERIES_BY_LANE(X)                                                                                  \
     X(find_login, LANE_LOGIN) X(find_user, LANE_LOGIN) X(find_sent, LANE_LOGIN) X(list_rooms, LANE_LOGIN)         \
-    X(list_messages, LANE_LOGIN) X(list_receipts, LANE_LOGIN) X(catch_up, LANE_CATCH_UP)                          \
-    X(find_offset, LANE_CATCH_UP)
+    X(list_members, LANE_LOGIN) X(list_messages, LANE_LOGIN) X(list_receipts, LANE_LOGIN)                         \
+    X(catch_up, LANE_CATCH_UP) X(find_offset, LANE_CATCH_UP)
 
 enum store_lane { LANE_LOGIN, LANE_CATCH_UP, LANE_COUNT };     /* so that neither waits for the other */
 

@@ -204,6 +204,19 @@ struct store_list_rooms {
 };
 void store_list_rooms(struct store *, struct store_list_rooms *);
 
+struct store_room_member { int64_t user_id, last_seen; tb_str username; };      /* last_seen: 0 when never */
+
+struct store_list_members {                             /* TB_EDENIED: who asks is no member */
+    struct store_op           op;
+    int64_t                   room_id, user_id;         /* in: user_id asks */
+    int64_t                   after;                    /* in: a user id, or 0 */
+    unsigned                  limit;                    /* in: at least 1 */
+    struct store_room_member *items;                    /* out: by user id, those beyond after */
+    size_t                    n;                        /* out */
+    int64_t                   next_after;               /* out: 0 on the last page */
+};
+void store_list_members(struct store *, struct store_list_members *);
+
 /* "<pos>-<hex of the chain's first STORE_TAG_SIZE bytes>", maybe ".<parts>" (see store_event_offset_within), NUL */
 enum { STORE_OFFSET_SIZE = 40, STORE_TAG_SIZE = 4 };
 

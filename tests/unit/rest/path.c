@@ -45,6 +45,7 @@ each_path_of_the_contract_has_its_methods(void **state)
         { "POST", "/auth/login", "", true },             { "PATCH", "/auth/me", "", true },
         { "GET", "/rooms", "", true },                   { "POST", "/rooms", "", true },
         { "POST", "/rooms/join", "", true },             { "POST", "/rooms/1/members", "", true },
+        { "GET", "/rooms/1/members", "", true },
         { "DELETE", "/rooms/1/members/me", "", true },   { "POST", "/messages", "", true },
         { "POST", "/messages/read", "", true },          { "GET", "/messages/1/receipts", "", true },
         { "GET", "/messages/rooms/1/messages", "", true },

@@ -118,10 +118,37 @@ rooms_are_refused_in_the_words_of_the_contract(void **state)
     site_refuses(s, rows, sizeof rows / sizeof *rows);
 }
 
+static void
+members_see_who_is_in_a_room_page_by_page(void **state)
+{
+    struct site *s = *state;
+    three_users(s);
+    site_do(s, 201, 1, "POST", "/rooms", "{\"name\":\"secret\",\"isPrivate\":true}");
+    site_do(s, 403, 2, "GET", "/rooms/1/members", NULL);
+    site_do(s, 201, 1, "POST", "/rooms/1/members", "{\"userId\":2}");
+    site_do(s, 201, 1, "POST", "/rooms/1/members", "{\"userId\":3}");
+    site_do(s, 200, 2, "GET", "/rooms/1/members?limit=2", NULL);
+    site_expect(s, "{\"items\":[{\"userId\":1,\"username\":\"User1\",\"status\":\"offline\",\"lastSeen\":null},"
+                   "{\"userId\":2,\"username\":\"User2\",\"status\":\"offline\",\"lastSeen\":null}],\"nextCursor\":2}");
+    site_do(s, 200, 2, "GET", "/rooms/1/members?limit=2&cursor=2", NULL);
+    site_expect(s, "{\"items\":[{\"userId\":3,\"username\":\"User3\",\"status\":\"offline\",\"lastSeen\":null}],"
+                   "\"nextCursor\":null}");
+    site_do(s, 204, 2, "DELETE", "/rooms/1/members/me", NULL);
+    site_do(s, 403, 2, "GET", "/rooms/1/members", NULL);
+    site_do(s, 200, 1, "GET", "/rooms/1/members?limit=2", NULL);
+    site_expect(s, "{\"items\":[{\"userId\":1,\"username\":\"User1\",\"status\":\"offline\",\"lastSeen\":null},"
+                   "{\"userId\":3,\"username\":\"User3\",\"status\":\"offline\",\"lastSeen\":null}],\"nextCursor\":null}");
+    site_do(s, 400, 1, "GET", "/rooms/x/members", NULL);
+    site_do(s, 400, 1, "GET", "/rooms/1/members?limit=0", NULL);
+    site_do(s, 400, 1, "GET", "/rooms/1/members?cursor=x", NULL);
+    site_do(s, 403, 1, "GET", "/rooms/9/members", NULL);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_SITE(members_see_who_is_in_a_room_page_by_page),
         IN_SITE(a_new_room_has_its_creator_as_its_member),
         IN_SITE(joining_is_idempotent_and_takes_numeric_strings),
         IN_SITE(a_private_room_is_entered_by_being_added),

@@ -20,6 +20,7 @@ struct tb_config {
         int64_t  max_connections;           /* 10000 */
         char    *cors_origins;              /* "*" */
         char    *metrics_from;              /* empty: this machine only */
+        bool     app;                       /* yes: the page at /app/ */
         bool     http2;                     /* yes */
     } server;
     struct {

@@ -42,6 +42,8 @@ const struct config_setting config_table[] = {
       .help = "origins whose pages may read answers: *, a list separated by blanks, or empty" },
     { AT(server, metrics_from), CONFIG_TEXT, IN(server, metrics_from), .initial = "", .max = CONFIG_MAX_LINE,
       .help = "addresses besides this machine's that may read /metrics, separated by blanks" },
+    { AT(server, app), CONFIG_YES_NO, IN(server, app), .initial = "yes",
+      .help = "serve the page at /app/, a small chat client" },
     { AT(server, http2), CONFIG_YES_NO, IN(server, http2), .initial = "yes",
       .help = "speak HTTP/2 with those who ask for it, with TLS and without" },
 

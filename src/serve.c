@@ -16,6 +16,7 @@
 #include "chat/live.h"
 #include "chat/secret.h"
 #include "net/eio.h"
+#include "rest/page.h"
 #include "rest/rest.h"
 #include "serve_control.h"
 #include "serve_tls.h"
@@ -329,7 +330,8 @@ open_on_loop(struct server *s)
 {
     const struct net_settings  net = net_settings(s, s->config);
     const struct rest_settings rest = { .store = s->store, .sync_of = sync_of, .sync_ctx = s,
-                                        .metrics_from = s->config->server.metrics_from };
+                                        .metrics_from = s->config->server.metrics_from,
+                                        .page = s->config->server.app ? page_files : NULL };
 
     if (net_open(&s->net, &net, &s->err) != TB_OK)
         return s->err.code;

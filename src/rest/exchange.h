@@ -59,8 +59,11 @@ void   rest_route_tallies(struct net_tally *out[REST_ROUTES_MAX]);
 /* Answers and frees x: by what call.any.err says. Also call.any.on_done. */
 void rest_finish(struct rest_exchange *x);
 
-/* Answers with this body as it stands, and frees x. */
+/* Answers with this body as it stands, not to be kept by caches, and frees x. */
 void rest_answer(struct rest_exchange *x, int status, tb_str content_type, tb_str body);
+
+/* Answers with exactly this, and frees x. */
+void rest_respond(struct rest_exchange *x, const struct net_response *r);
 
 /* Answers with the document, or 304 to one who has it, and frees x. */
 struct rest_document;

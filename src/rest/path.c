@@ -35,6 +35,36 @@ rest_query_find(tb_str query, tb_str name)
     return TB_STR_NULL;
 }
 
+/* ";q=0", "; q=0.000" */
+static bool
+has_no_weight(struct tb_scan s)
+{
+    tb_str weight = tb_str_trim(tb_scan_rest(&s));
+
+    if (!tb_str_starts(weight, TB_LIT("q=0")))
+        return false;
+    for (size_t i = 3; i < weight.n; i++)
+        if (weight.p[i] != '0' && weight.p[i] != '.')
+            return false;
+    return true;
+}
+
+bool
+rest_lists(tb_str header, tb_str wanted)
+{
+    struct tb_scan s = tb_scan_of(header);
+
+    while (!tb_scan_at_end(&s)) {
+        struct tb_scan one = tb_scan_of(tb_scan_until(&s, ','));
+        tb_str         name = tb_str_trim(tb_scan_until(&one, ';'));
+        if (tb_str_starts(name, TB_LIT("W/")))
+            name = (tb_str){ name.p + 2, name.n - 2 };
+        if (tb_str_eq_nocase(name, wanted) && !has_no_weight(one))
+            return true;
+    }
+    return false;
+}
+
 bool
 rest_is_json(tb_str type)
 {

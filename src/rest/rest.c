@@ -53,7 +53,13 @@ rest_answer(struct rest_exchange *x, int status, tb_str content_type, tb_str bod
     r.headers = &no_store;
     r.n_headers = 1;
     r.without_cors = x->route->is_private;
-    net_respond(x->http, &r);
+    rest_respond(x, &r);
+}
+
+void
+rest_respond(struct rest_exchange *x, const struct net_response *r)
+{
+    net_respond(x->http, r);
     free_exchange(x);
 }
 

@@ -22,6 +22,8 @@ struct rest_sync {                  /* how the centre is reached; for GET /sync,
     size_t   archive_waiting, archive_max;      /* requests for what only the centre still has */
 };
 
+struct page_file;                   /* see page.h */
+
 struct rest_settings {
     struct chat        *chat;       /* outlives the rest */
     struct live        *live;       /* likewise; told which history pages were shown; NULL: nobody is */
@@ -29,6 +31,7 @@ struct rest_settings {
     const char         *metrics_from;       /* copied; addresses that may read /metrics; NULL: this machine only */
     void (*sync_of)(void *ctx, struct rest_sync *out);  /* called on the loop, must not block; NULL: sync is off */
     void  *sync_ctx;
+    const struct page_file *page;   /* borrowed, what GET /app/ shows; NULL: it is switched off */
 };
 
 void rest_open(struct rest **out, const struct rest_settings *settings);

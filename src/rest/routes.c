@@ -4,6 +4,7 @@
 #include "rest/document.h"
 #include "rest/exchange.h"
 #include "rest/metrics.h"
+#include "rest/page.h"
 #include "rest/path.h"
 
 #include <assert.h>
@@ -519,6 +520,8 @@ static const struct rest_route routes[] = {
     { "PATCH", "/auth/me", false, false, FIELDS(change_fields), start_change, 200, render_change },
     { "GET", "/sync", false, false, { 0 }, rest_finish, 200, render_sync },
     { "GET", "/", true, false, { 0 }, start_root, 200, NULL },
+    { "GET", "/app", true, true, { 0 }, page_start, 200, NULL },
+    { "GET", "/app/*/*", true, true, { 0 }, page_start, 200, NULL },
     { "GET", "/healthz", true, false, { 0 }, rest_finish, 200, render_healthz },
     { "GET", "/readyz", true, false, { 0 }, start_readyz, 200, render_readyz },
     { "GET", "/metrics", true, true, { 0 }, start_metrics, 200, NULL },

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 
 process.chdir(resolve(fileURLToPath(import.meta.url), '../../../..'));
 
-const FOLDERS = ['include', 'src', 'sync', 'tests', 'scripts'];
+const FOLDERS = ['include', 'src', 'sync', 'tests', 'scripts', 'web'];
 const SKIPPED = /(^|\/)(node_modules|corpus)(\/|$)/;
-const KINDS = /\.([ch]|mjs|sh)$|^scripts\//;
+const KINDS = /\.([ch]|m?js|css|html|sh)$|^scripts\//;
 
 function walk(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

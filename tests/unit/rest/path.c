@@ -51,6 +51,8 @@ each_path_of_the_contract_has_its_methods(void **state)
         { "GET", "/messages/rooms/1/messages", "", true },
         { "GET", "/sync", "", true },                    { "GET", "/healthz", "", true },
         { "GET", "/readyz", "", true },                  { "HEAD", "/rooms", "", true },
+        { "GET", "/app/", "", true },
+        { "GET", "/app/0123456789ab/app.js", "", true }, { "GET", "/app/app.js", "", false },
         { "HEAD", "/", "", true },
         { "DELETE", "/rooms", "GET, HEAD, POST", false },
         { "GET", "/rooms/join", "POST", false },
@@ -111,6 +113,21 @@ json_is_known_by_its_type_whatever_its_parameters(void **state)
         assert_int_equal(rows[i].is, rest_is_json(tb_str_of(rows[i].type)));
 }
 
+static void
+a_header_lists_what_it_names_with_any_weight_but_none(void **state)
+{
+    static const struct { const char *header; bool is; } rows[] = {
+        { "gzip", true }, { "deflate, GZIP", true }, { "br;q=1.0, gzip;q=0.8, *;q=0.1", true }, { "gzip;q=0.001", true },
+        { "W/gzip", true }, { "gzip;q=0", false }, { "gzip; q=0.000", false }, { "gzipped", false }, { "xgzip", false },
+        { "*", false }, { "", false }, { ",;,", false }, { "deflate", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rest_lists(tb_str_of(rows[i].header), TB_LIT("gzip")) != rows[i].is)
+            fail_msg("%s", rows[i].header);
+    assert_false(rest_lists(TB_STR_NULL, TB_LIT("gzip")));
+}
+
 /* No request is made in this program. */
 void
 net_respond(struct net_request *r, const struct net_response *answer)
@@ -134,6 +151,7 @@ main(void)
         cmocka_unit_test(a_pattern_matches_segment_by_segment),
         cmocka_unit_test(each_path_of_the_contract_has_its_methods),
         cmocka_unit_test(a_query_gives_its_first_value_that_is_not_empty),
+        cmocka_unit_test(a_header_lists_what_it_names_with_any_weight_but_none),
         cmocka_unit_test(json_is_known_by_its_type_whatever_its_parameters),
     };
     return tap_run(tests);

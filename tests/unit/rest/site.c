@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const struct page_file *site_page;
+
 static int64_t
 wall_ms(void *ctx)
 {
@@ -72,7 +74,7 @@ site_open(void **state)
         fail_msg("%s", e.why);
     open_chat(s);
     rest_open(&s->rest, &(struct rest_settings){ .chat = s->chat, .store = s->store, .sync_of = sync_of,
-        .sync_ctx = s });
+        .sync_ctx = s, .page = site_page });
     *state = s;
     return 0;
 }

@@ -19,6 +19,9 @@ struct site {
     struct fake_answer answer;      /* the last one */
 };
 
+/* What the next site_open serves at /app/; see rest_settings. */
+extern const struct page_file *site_page;
+
 int site_open(void **state);
 int site_close(void **state);
 

@@ -1,0 +1,325 @@
+// The open room: its messages, what is on its way, who types, and the field to write in.
+import { arrange, at, make, say } from './dom.js';
+import { clock, count, day, state, typists, waiting, whoIsHere } from './words.js';
+
+const GROUP_MS = 5 * 60 * 1000;     // what one says within this is one group
+const NEAR_END_PX = 80;
+const HUES = 6;
+
+export class MessagesView {
+  rows = new Map();                 // "m12": a message, "o<clientId>": one on its way, "d<day>", "new": elements and what they show
+  visible = new Set();              // keys of messages that are on the screen
+  sticks = true;                    // the reader is at the newest, and stays there
+  missed = 0;                       // came while the reader was further up
+
+  constructor({ onDetails }) {
+    this.onDetails = onDetails;
+    this.scroller = at('scroller');
+    this.watch = new IntersectionObserver((all) => this.moved(all), { root: this.scroller, threshold: [0, 0.5, 1] });
+    new IntersectionObserver(([last]) => { if (last.isIntersecting) { this.loadOlder(); } },
+      { root: this.scroller, rootMargin: '200px 0px 0px' }).observe(at('older'));
+    this.scroller.addEventListener('scroll', () => { this.isAtEnd() ? this.atEnd() : this.leftEnd(); }, { passive: true });
+    at('older').onclick = () => this.loadOlder();
+    at('to-end').onclick = () => { this.toEnd(); at('compose-text').focus(); };
+    at('compose').onsubmit = (event) => { event.preventDefault(); this.send(); };
+    this.listenToWriting();
+    this.listenToKeys();
+    new ResizeObserver(() => { if (this.sticks) { this.toEnd(); } }).observe(this.scroller);
+  }
+
+  // ---- where the reader is ----
+
+  isAtEnd() { return this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < NEAR_END_PX; }
+
+  atEnd() {
+    this.sticks = true;
+    this.missed = 0;
+    at('to-end').hidden = true;
+  }
+
+  leftEnd() {
+    this.sticks = false;
+    at('to-end').hidden = false;
+    say(at('to-end-text'), this.missed > 0 ? count(this.missed, 'new message') : 'To the newest');
+  }
+
+  // Somebody else has said something in this room.
+  came() {
+    if (!this.sticks) {
+      this.missed++;
+      this.leftEnd();
+    }
+  }
+
+  toEnd() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.atEnd();
+  }
+
+  // Whether the reader has this room before the eyes.
+  isAttended(room) {
+    return room === this.chat.open && document.visibilityState === 'visible' && document.hasFocus();
+  }
+
+  moved(entries) {
+    for (const { target, isIntersecting, intersectionRatio, intersectionRect } of entries) {
+      const isSeen = isIntersecting && (intersectionRatio >= 0.5 || intersectionRect.height > this.scroller.clientHeight / 2);
+      isSeen ? this.visible.add(target.dataset.key) : this.visible.delete(target.dataset.key);
+    }
+    this.attend();
+  }
+
+  // What is on the screen is read, if somebody is there to read it; of our own we want to know how far they have come.
+  attend() {
+    const { open: room, me, isConnected } = this.chat ?? {};
+    if (!room || !isConnected) {
+      return;
+    }
+    for (const key of this.visible) {
+      const message = room.known.get(Number(key.slice(1)));
+      if (message?.sender.id === me.id) {
+        this.chat.wantReceipts(room, message.id);
+      } else if (message !== undefined && this.isAttended(room)) {
+        this.chat.seen(room, message.id);
+      }
+    }
+  }
+
+  loadOlder() {
+    const { open: room } = this.chat ?? {};
+    if (room && room.older && !room.isLoading && this.chat.isConnected) {
+      this.chat.loadOlder(room);
+    }
+  }
+
+  // With a keyboard one writes at once; on a phone that would raise the keyboard over what one came to read.
+  focus() {
+    at(matchMedia('(pointer: coarse)').matches ? 'room-name' : 'compose-text').focus();
+  }
+
+  // ---- writing ----
+
+  listenToWriting() {
+    const text = at('compose-text');
+    text.addEventListener('input', () => {
+      this.chat.open.draft = text.value;
+      this.chat.typed(text.value.trim() !== '');
+    });
+    text.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        this.send();
+      }
+    });
+  }
+
+  send() {
+    const text = at('compose-text');
+    const { open: room } = this.chat;
+    this.chat.send(room.id, text.value);
+    text.value = room.draft = '';
+    text.focus();
+    this.sticks = true;
+  }
+
+  // Up and Down go from message to message, Enter opens what is known of one.
+  listenToKeys() {
+    at('messages').addEventListener('keydown', (event) => {
+      const all = [...at('messages').querySelectorAll('li.message')];
+      const here = all.indexOf(event.target.closest('li.message'));
+      const to = { ArrowUp: here - 1, ArrowDown: here + 1, Home: 0, End: all.length - 1 }[event.key];
+      if (to !== undefined && here >= 0) {
+        event.preventDefault();
+        const next = all[Math.min(Math.max(to, 0), all.length - 1)];
+        this.reach(next);
+        next.focus();
+      } else if (event.key === 'Enter' && event.target.matches('li.message')) {
+        event.preventDefault();
+        event.target.querySelector('button.state')?.click();
+      }
+    });
+  }
+
+  // Tab comes to one message of the list: the last one that had the focus, or the newest.
+  reach(item) {
+    at('messages').querySelectorAll('li.message[tabindex="0"]').forEach((one) => { one.tabIndex = -1; });
+    item.tabIndex = 0;
+  }
+
+  // ---- rows ----
+
+  row(key, build) {
+    let row = this.rows.get(key);
+    if (row === undefined) {
+      row = build();
+      row.item.dataset.key = key;
+      this.rows.set(key, row);
+    }
+    return row;
+  }
+
+  divider(key, text, name) {
+    const row = this.row(key, () => ({ item: make(`li.${name}`, {}, make('span')) }));
+    say(row.item.firstChild, text);
+    return row.item;
+  }
+
+  buildMessage(sender, isMine) {
+    const row = { who: make('span.who'), text: make('p.text'), time: make('span.time'),
+      way: make('button.state', { type: 'button', tabIndex: -1 }), again: make('button.link', { type: 'button' }, 'Send again'),
+      drop: make('button.link', { type: 'button' }, 'Discard') };
+    row.acts = make('span.acts', { hidden: true }, row.again, row.drop);
+    row.avatar = make('span.avatar', { 'aria-hidden': 'true' }, [...sender.username][0]?.toUpperCase() ?? '?');
+    row.avatar.classList.add(`hue-${sender.id % HUES}`);
+    row.who.classList.add(`hue-${sender.id % HUES}`);
+    row.item = make(`li.message.${isMine ? 'mine' : 'theirs'}`, { tabIndex: -1 }, isMine ? null : row.avatar,
+      make('div.bubble', {}, row.who, row.text, make('span.meta', {}, row.time, row.way, row.acts)));
+    say(row.who, isMine ? 'You' : sender.username);
+    return row;
+  }
+
+  drawMessage(room, message, isFirst) {
+    const isMine = message.sender.id === this.chat.me.id;
+    const row = this.row(`m${message.id}`, () => {
+      const built = this.buildMessage(message.sender, isMine);
+      built.way.onclick = () => this.onDetails(message);
+      say(built.text, message.content);
+      say(built.time, clock(message.createdAt));
+      built.time.title = new Date(message.createdAt).toLocaleString('en-GB');
+      this.watch.observe(built.item);
+      return built;
+    });
+    row.item.classList.toggle('is-first', isFirst);
+    say(row.way, isMine ? state({ syncedAt: message.syncedAt, people: room.people(message) }) : 'Details');
+    return row.item;
+  }
+
+  drawWaiting(item) {
+    const { me, isConnected, outbox } = this.chat;
+    const row = this.row(`o${item.clientId}`, () => {
+      const built = this.buildMessage({ id: me.id, username: me.username }, true);
+      built.again.onclick = () => outbox.again(item);
+      built.drop.onclick = () => { outbox.drop(item); at('compose-text').focus(); };
+      built.way.replaceWith(built.way = make('span.state'));
+      say(built.text, item.content);
+      say(built.time, clock(item.at));
+      return built;
+    });
+    const isFailed = item.status === 'failed';
+    row.item.classList.add('is-first');
+    row.item.classList.toggle('is-failed', isFailed);
+    row.item.classList.toggle('is-waiting', !isFailed);
+    row.acts.hidden = !isFailed;
+    say(row.way, waiting({ status: item.status, why: item.why, left: outbox.secondsLeft(item), isConnected }));
+    return row.item;
+  }
+
+  list(room) {
+    const items = [];
+    let last = null;
+    for (const message of room.messages) {
+      const isNewDay = last === null || day(last.createdAt) !== day(message.createdAt);
+      if (isNewDay) {
+        items.push(this.divider(`d${new Date(message.createdAt).toDateString()}`, day(message.createdAt), 'day'));
+      }
+      if (message.id === room.newSince) {
+        items.push(this.divider('new', 'New', 'new'));
+      }
+      const isFirst = isNewDay || message.id === room.newSince || last.sender.id !== message.sender.id ||
+        new Date(message.createdAt) - new Date(last.createdAt) > GROUP_MS;
+      items.push(this.drawMessage(room, message, isFirst));
+      last = message;
+    }
+    for (const item of this.chat.outbox.of(room.id)) {
+      if (item.shownAs === null || !room.known.has(item.shownAs)) {
+        items.push(this.drawWaiting(item));
+      }
+    }
+    return items;
+  }
+
+  forgetRows(items) {
+    const shown = new Set(items);
+    for (const [key, row] of this.rows) {
+      if (!shown.has(row.item)) {
+        this.watch.unobserve(row.item);
+        this.visible.delete(key);
+        this.rows.delete(key);
+      }
+    }
+  }
+
+  // ---- all of it ----
+
+  draw(isOther) {
+    const { open: room } = this.chat;
+    at('room-none').hidden = room !== null;
+    at('room-open').hidden = room === null;
+    if (room === null) {
+      this.forgetRows([]);
+      return;
+    }
+    if (isOther) {
+      this.begin(room);
+    }
+    this.drawHead(room);
+    this.drawList(room);
+    this.attend();
+  }
+
+  begin(room) {
+    this.forgetRows([]);
+    at('compose-text').value = room.draft;
+    at('compose-text').placeholder = `Message to ${room.name}`;
+    this.isNewRoom = true;
+    this.atEnd();
+  }
+
+  // Where one begins to read in a room that was just opened: at what is new, or at the end.
+  toStart() {
+    const mark = this.rows.get('new')?.item;
+    this.isNewRoom = false;
+    this.toEnd();
+    if (mark !== undefined) {
+      this.scroller.scrollTop = mark.offsetTop - this.scroller.offsetTop;
+    }
+  }
+
+  drawHead(room) {
+    const others = room.others(this.chat.me.id);
+    say(at('room-name'), room.name);
+    say(at('room-sub'), others === null ? '' : whoIsHere(others, this.chat.isConnected));
+    const names = typists(room.typists());
+    say(at('typing'), names === '' ? '' : `${names}…`);
+  }
+
+  drawList(room) {
+    const fromEnd = this.scroller.scrollHeight - this.scroller.scrollTop;
+    const first = at('messages').querySelector('li.message');
+    const items = this.list(room);
+    arrange(at('messages'), items);
+    this.forgetRows(items);
+    at('older').hidden = !room.older;
+    say(at('older'), room.isLoading ? 'Loading…' : 'Earlier messages');
+    at('older-note').hidden = !room.isPartial;
+    say(at('older-note'), room.isPartial ? 'What is earlier than this is at the centre, which cannot be reached now.' : '');
+    at('messages-empty').hidden = items.length > 0 || room.older === undefined;
+    this.keepReach();
+    if (this.isNewRoom && room.newSince !== undefined) {
+      this.toStart();
+    } else if (this.sticks) {
+      this.toEnd();
+    } else if (first !== at('messages').querySelector('li.message')) {
+      this.scroller.scrollTop = this.scroller.scrollHeight - fromEnd;     // older ones came above
+    }
+  }
+
+  keepReach() {
+    if (at('messages').querySelector('li.message[tabindex="0"]') === null) {
+      const last = [...at('messages').querySelectorAll('li.message')].at(-1);
+      if (last !== undefined) {
+        last.tabIndex = 0;
+      }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+// What things are called: times, people, and how far a message has come. Pure, so that tests can hold it to its word.
+
+const pad = (n) => String(n).padStart(2, '0');
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+export function clock(time) {
+  const d = new Date(time);
+  return `${pad(d.getHours())}:${pad(d.getMinutes())}`;
+}
+
+const midnight = (time) => new Date(new Date(time).setHours(0, 0, 0, 0)).getTime();
+
+export function day(time, now = Date.now()) {
+  const days = Math.round((midnight(now) - midnight(time)) / DAY_MS);
+  if (days === 0) {
+    return 'Today';
+  }
+  if (days === 1) {
+    return 'Yesterday';
+  }
+  const withYear = new Date(time).getFullYear() !== new Date(now).getFullYear();
+  return new Date(time).toLocaleDateString('en-GB', { weekday: 'long', day: 'numeric', month: 'long',
+    ...(withYear ? { year: 'numeric' } : {}) });
+}
+
+// In a list there is room for one word: the hour, or the day.
+export function when(time, now = Date.now()) {
+  const name = day(time, now);
+  return name === 'Today' ? clock(time) : name === 'Yesterday' ? name
+    : new Date(time).toLocaleDateString('en-GB', { day: 'numeric', month: 'short' });
+}
+
+export function moment(time, now = Date.now()) {
+  const name = day(time, now);
+  return name === 'Today' ? `at ${clock(time)}` : `${name === 'Yesterday' ? 'yesterday' : `on ${name}`} at ${clock(time)}`;
+}
+
+// Without a line nobody knows who is here.
+export function presence(person, isConnected, now = Date.now()) {
+  if (!isConnected) {
+    return 'Not known without a connection';
+  }
+  if (person.status === 'online') {
+    return 'Here now';
+  }
+  return person.lastSeen === null ? 'Not seen here yet' : `Last seen ${moment(person.lastSeen, now)}`;
+}
+
+export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
+
+// Under a room's name: the others in it.
+export function whoIsHere(others, isConnected, now = Date.now()) {
+  if (others.length === 0) {
+    return 'Only you so far';
+  }
+  if (!isConnected) {
+    return count(others.length, 'other');
+  }
+  if (others.length === 1) {
+    return `${others[0].username}: ${presence(others[0], isConnected, now).replace(/^./, (c) => c.toLowerCase())}`;
+  }
+  const here = others.filter((one) => one.status === 'online').length;
+  return `${count(others.length, 'other')}, ${here === 0 ? 'nobody' : here === others.length ? 'all' : here} here now`;
+}
+
+export function typists(names) {
+  if (names.length === 0) {
+    return '';
+  }
+  if (names.length === 1) {
+    return `${names[0]} is typing`;
+  }
+  return names.length === 2 ? `${names[0]} and ${names[1]} are typing` : 'Several people are typing';
+}
+
+const ofAll = (n, all) => (all === 1 ? '' : n === all ? ` to all ${all}` : ` to ${n} of ${all}`);
+const byAll = (n, all) => (all === 1 ? '' : n === all ? ` by all ${all}` : ` by ${n} of ${all}`);
+
+// How far one's own message has come; each part only when it is so, and nothing where it is not known (yet).
+//   syncedAt: when it was at the centre, or null. people: { all, delivered, read } of the others in the room, or null.
+export function state({ syncedAt, people }) {
+  const parts = [syncedAt === null || syncedAt === undefined ? 'On site' : 'At the centre'];
+  if (people !== null && people.all > 0) {
+    if (people.read < people.all && people.delivered > people.read) {
+      parts.push(`Delivered${ofAll(people.delivered, people.all)}`);
+    }
+    if (people.read > 0) {
+      parts.push(`Read${byAll(people.read, people.all)}`);
+    }
+  }
+  return parts.join(' · ');
+}
+
+// One that has not left yet. left: seconds until it is sent again, or 0.
+export function waiting({ status, why, left, isConnected }) {
+  if (status === 'failed') {
+    return `Not sent: ${why}`;
+  }
+  if (!isConnected) {
+    return 'Waits for the connection';
+  }
+  if (left > 0) {
+    return why === 'rate_limited' ? `A little fast: goes out in ${left} s` : `The server is busy: tried again in ${left} s`;
+  }
+  return status === 'sending' ? 'Sending' : 'Waits for those before it';
+}
+
+// What the banner says of both links; null: nothing to say. sync: the answer of GET /sync, or null.
+export function links({ isConnected, sync, waitingHere }) {
+  if (!isConnected) {
+    const here = waitingHere > 0 ? ` ${count(waitingHere, 'message')} ${waitingHere === 1 ? 'waits' : 'wait'}.` : '';
+    return { kind: 'line', text: `No connection to the server. What you write is sent when it is back.${here}` };
+  }
+  if (sync?.state === 'down') {
+    const behind = sync.lagOps > 0 ? ` ${count(sync.lagOps, 'change')} ${sync.lagOps === 1 ? 'waits' : 'wait'} to be passed on.` : '';
+    return { kind: 'centre', text: `No link to the centre. Everything on site works as always.${behind}` };
+  }
+  if (sync?.state === 'diverged') {
+    return { kind: 'centre', text: 'This site and the centre disagree. Everything on site works; the server needs its keeper.' };
+  }
+  return null;
+}

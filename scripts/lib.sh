@@ -12,6 +12,8 @@ TEST_NEEDS="prove=perl make=make git=git libcmocka-dev clang-14=clang-14 libclan
 PACKAGE_NEEDS="dpkg-shlibdeps=dpkg-dev file=file"
 IMAGE_NEEDS="buildah=buildah debootstrap=debootstrap"
 # To look at the unit and the compose file, and to boot a bare Debian with the package installed.
+# The tests of the page at /app/ look at it with Chromium, and so that it can show more than Latin, with a font.
+TEST_NEEDS+=" chromium=chromium fonts-dejavu-core"
 TEST_NEEDS+=" $PACKAGE_NEEDS $IMAGE_NEEDS systemd-analyze=systemd systemd-nspawn=systemd-container docker-compose=docker-compose"
 LONG_NEEDS="podman=podman netavark aardvark-dns crun=crun iptables=iptables ip=iproute2"        # to run docker-compose.yml
 

@@ -90,6 +90,8 @@ struct tb_config {
         int64_t  user_connects;             /* 600 of a user per minute; 0: off */
         int64_t  typing;                    /* 120 times a minute for a user; 0: off */
         int64_t  ring_batches;              /* 512 recent commits */
+        int64_t  unproved;                  /* 100000 messages sent on one socket without proof of their arrival */
+        int64_t  receipts_waiting;          /* 2000000 proofs that wait for the disk */
     } live;
     struct {
         int64_t  grace_ms;                  /* 1000 */

@@ -161,6 +161,10 @@ const struct config_setting config_table[] = {
       .help = "times per minute that a user's typing is told; 0: any number" },
     { AT(live, ring_batches), CONFIG_NUMBER, IN(live, ring_batches), .initial = "512", .min = 1, .max = 65536,
       .help = "recent commits kept in memory for sockets that catch up" },
+    { AT(live, unproved), CONFIG_NUMBER, IN(live, unproved), .initial = "100000", .min = 1, .max = 1000000,
+      .help = "messages sent on a socket without proof of their arrival; beyond it the socket catches up as proofs come" },
+    { AT(live, receipts_waiting), CONFIG_NUMBER, IN(live, receipts_waiting), .initial = "2000000", .min = 1, .max = 10000000,
+      .help = "proofs of delivery that may wait for the disk; beyond it no more are asked for" },
 
     { AT(presence, grace_ms), CONFIG_NUMBER, IN(presence, grace_ms), .initial = "1000", .max = HOUR_MS,
       .help = "time without a socket after which a user is offline" },

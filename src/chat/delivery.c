@@ -1,27 +1,33 @@
 /* Delivered means delivered: a connection's stream is ordered, so the pong to a ping proves that all that was sent before the ping
- * was received (DESIGN section 4). Proofs are gathered for a while and become one op for many messages and users. */
+ * was received (DESIGN section 4). An offset that is brought back proves it, too, and so does asking for the next page of history.
+ *
+ * While too many proofs wait for the disk (gather.c), no more are asked for: a later one says as much as all before it. A socket
+ * that has been sent too much without a proof is behind, as if its queue were full, and goes on from the journal. */
 #include "live_inside.h"
 
 #include "base/log.h"
 #include "base/metrics.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum {
-    GATHER_MS = 200,
     PING_EVERY_MS = 1000,           /* early pings on one connection are no closer than this */
-    GATHERED_AT_ONCE = 1000,        /* in one op: a few ms of the writer's time; messages go between two of them */
-    GATHERED_MOST = 1000000,        /* while the store refuses; beyond it receipts are lost, and that is logged */
     PAGES_REMEMBERED = 10000,       /* history pages that wait for the request that confirms them */
-    UNPROVED_POSITIONS = 20000,     /* what can have been under way when a connection was cut: a full queue is less */
     LOOK_BACK_FIRST = 100,          /* positions: a second or two of a busy server */
     LOOK_BACK_GROWS = 8,
+    LOOK_BACK_MOST = 12800,         /* in one stretch; a page of the store covers more */
+    PROVINGS_WAITING = 10000,       /* offsets that wait for room */
 };
 
-TB_COUNTER(gathered, "tombolo_receipts_gathered_total", "Deliveries that were proved, some of them twice.");
-TB_COUNTER(stored, "tombolo_receipts_stored_total", "Deliveries that were proved and have been stored.");
-TB_COUNTER(lost, "tombolo_receipts_lost_total", "Proved deliveries that were dropped, since too many waited to be stored.");
+TB_COUNTER(lost, "tombolo_receipts_lost_total", "Offsets and history pages that found no room for the receipts they proved.");
+
+/* Only who comes with an offset or a cursor while the disk takes nothing for long meets this end: his next one proves less. */
+static void
+lose_proof(struct live *l)
+{
+    log_error("live.receipts_lost", "waiting=%zu", gather_waiting(l));
+    tb_count(&lost, 0);
+}
 
 /* ---- proofs of one connection ---- */
 
@@ -36,11 +42,25 @@ delivery_handed(struct client *c, int64_t message_id, int64_t room_id)
                                                .room_id = room_id };
 }
 
+bool
+delivery_is_owed(const struct client *c)
+{
+    return c->n_proofs >= c->live->settings.limits.unproved;
+}
+
+bool
+delivery_is_awaited(const struct client *c)
+{
+    return c->n_proofs > c->live->settings.limits.unproved / 2;
+}
+
 static void
 wait_for_ping(struct client *c)
 {
     struct live *l = c->live;
 
+    if (c->is_ping_due)
+        return;
     c->is_ping_due = true;
     c->next_due = NULL;
     if (l->last_ping != NULL)
@@ -48,17 +68,19 @@ wait_for_ping(struct client *c)
     else
         l->pings = c;
     l->last_ping = c;
-    live_wake(l, l->pings->pinged_ms + PING_EVERY_MS);
+    if (gather_has_room(l))                /* else when there is */
+        live_wake(l, l->pings->pinged_ms + PING_EVERY_MS);
 }
 
 void
 delivery_ping(struct client *c)
 {
-    int64_t now = tb_mono_ms(c->live->settings.clock);
+    struct live *l = c->live;
+    int64_t      now = tb_mono_ms(l->settings.clock);
 
     if (c->n_proofs == 0 || c->is_ping_due || c->socket == NULL)
         return;
-    if (c->pinged_ms != 0 && now - c->pinged_ms < PING_EVERY_MS) {
+    if (!gather_has_room(l) || (c->pinged_ms != 0 && now - c->pinged_ms < PING_EVERY_MS)) {
         wait_for_ping(c);
         return;
     }
@@ -66,15 +88,18 @@ delivery_ping(struct client *c)
     sio_socket_ping(c->socket);     /* refused when several are under way: their pongs ask again */
 }
 
-void
-delivery_pong(struct client *c, uint64_t sent)
+/* What has been proved is gathered. */
+static void
+take_proved(struct client *c)
 {
     uint32_t n = 0;
 
-    while (n < c->n_proofs && c->proofs[n].sent <= sent) {
-        delivery_confirm(c->live, c->user->id, c->proofs[n].room_id, c->proofs[n].message_id);
+    while (n < c->n_proofs && c->proofs[n].sent <= c->proved) {
+        gather_add(c->live, c->user->id, c->proofs[n].room_id, c->proofs[n].message_id);
         n++;
     }
+    if (n == 0)
+        return;
     c->n_proofs -= n;
     memmove(c->proofs, c->proofs + n, c->n_proofs * sizeof *c->proofs);
     if (c->n_proofs == 0) {         /* idle connections hold no memory for it */
@@ -82,6 +107,15 @@ delivery_pong(struct client *c, uint64_t sent)
         c->proofs = NULL;
         c->cap_proofs = 0;
     }
+    feed_on_proof(c);
+}
+
+void
+delivery_pong(struct client *c, uint64_t sent)
+{
+    c->proved = sent;
+    if (gather_has_room(c->live))
+        take_proved(c);
     delivery_ping(c);
 }
 
@@ -91,6 +125,8 @@ delivery_forget(struct client *c)
     struct live    *l = c->live;
     struct client **at = &l->pings, *before = NULL;
 
+    for (uint32_t i = 0; i < c->n_proofs && c->proofs[i].sent <= c->proved; i++)     /* no room yet: it only changes hands */
+        gather_add(l, c->user->id, c->proofs[i].room_id, c->proofs[i].message_id);
     tb_free(c->proofs);
     c->proofs = NULL;
     c->n_proofs = c->cap_proofs = 0;
@@ -109,198 +145,17 @@ delivery_forget(struct client *c)
 static void
 send_due_pings(struct live *l, int64_t now)
 {
-    while (l->pings != NULL && l->pings->pinged_ms + PING_EVERY_MS <= now) {
+    while (l->pings != NULL && gather_has_room(l) && l->pings->pinged_ms + PING_EVERY_MS <= now) {
         struct client *c = l->pings;
         l->pings = c->next_due;
         if (l->pings == NULL)
             l->last_ping = NULL;
         c->is_ping_due = false;
+        take_proved(c);
         delivery_ping(c);
     }
-    if (l->pings != NULL)
+    if (l->pings != NULL && gather_has_room(l))
         live_wake(l, l->pings->pinged_ms + PING_EVERY_MS);
-}
-
-/* ---- gathering ---- */
-
-static void
-keep(struct live *l, int64_t user_id, int64_t room_id, int64_t message_id)
-{
-    if (l->n_confirmed == GATHERED_MOST) {
-        log_error("live.receipts_lost", "gathered=%zu", l->n_confirmed);
-        tb_count_n(&lost, 0, l->n_confirmed);
-        l->n_confirmed = 0;
-    }
-    if (l->n_confirmed == l->cap_confirmed) {
-        l->cap_confirmed = l->cap_confirmed ? 2 * l->cap_confirmed : 256;
-        l->confirmed = tb_realloc(l->confirmed, l->cap_confirmed * sizeof *l->confirmed);
-    }
-    l->confirmed[l->n_confirmed++] = (struct confirmed){ .room_id = room_id, .user_id = user_id, .message_id = message_id };
-    if (l->gather_until_ms == 0) {
-        l->gather_until_ms = tb_mono_ms(l->settings.clock) + GATHER_MS;
-        live_wake(l, l->gather_until_ms);
-    }
-}
-
-void
-delivery_confirm(struct live *l, int64_t user_id, int64_t room_id, int64_t message_id)
-{
-    tb_count(&gathered, 0);
-    keep(l, user_id, room_id, message_id);
-}
-
-static void send_next(struct live *l);
-
-struct storing {
-    struct store_add_delivered r;
-    struct live               *live;
-    struct confirmed          *what;
-    size_t                     n;
-    struct store_receipts_of  *of;
-    int64_t                   *ids;
-};
-
-static void
-free_storing(struct storing *s)
-{
-    store_op_fini(&s->r.op);
-    tb_free(s->what);
-    tb_free(s->of);
-    tb_free(s->ids);
-    tb_free(s);
-}
-
-static void
-on_stored(struct store_op *op)
-{
-    struct storing *s = TB_CONTAINER(op, struct storing, r.op);
-    struct live    *l = s->live;
-
-    l->n_pending--;
-    if (op->err.code == TB_OK) {
-        tb_count_n(&stored, 0, s->n);
-        if (!l->is_stopping)
-            send_next(l);
-    } else {                            /* the proofs stand: they go with the next gathering */
-        log_warn("live.receipts_wait", "n=%zu why=\"%s\"", s->n, op->err.why);
-        l->leaving_at -= s->n;
-        for (; l->leaving_at < l->n_leaving; l->leaving_at++) {
-            const struct confirmed *x = &l->leaving[l->leaving_at];
-            keep(l, x->user_id, x->room_id, x->message_id);
-        }
-        l->is_storing = false;
-    }
-    free_storing(s);
-}
-
-static int
-compare(int64_t a, int64_t b)
-{
-    return a < b ? -1 : a > b;
-}
-
-static int
-by_message(const void *a, const void *b)
-{
-    const struct confirmed *x = a, *y = b;
-    int                     c = compare(x->message_id, y->message_id);
-    return c != 0 ? c : compare(x->user_id, y->user_id);
-}
-
-static int
-by_room_and_user(const void *a, const void *b)
-{
-    const struct confirmed *x = a, *y = b;
-    int                     c = compare(x->room_id, y->room_id);
-    c = c != 0 ? c : compare(x->user_id, y->user_id);
-    return c != 0 ? c : compare(x->message_id, y->message_id);
-}
-
-/* Lists by room and user; the same proof twice (two sockets of one user) is one. */
-static void
-group(struct storing *s)
-{
-    size_t n_ids = 0;
-
-    qsort(s->what, s->n, sizeof *s->what, by_room_and_user);
-    s->ids = tb_alloc(s->n * sizeof *s->ids);
-    s->of = tb_alloc(s->n * sizeof *s->of);
-    for (size_t i = 0; i < s->n; i++) {
-        const struct confirmed *x = &s->what[i];
-        if (i > 0 && by_room_and_user(x, x - 1) == 0)
-            continue;
-        if (s->r.n == 0 || s->of[s->r.n - 1].room_id != x->room_id || s->of[s->r.n - 1].user_id != x->user_id)
-            s->of[s->r.n++] = (struct store_receipts_of){ .room_id = x->room_id, .user_id = x->user_id,
-                                                          .message_ids = &s->ids[n_ids] };
-        s->ids[n_ids++] = x->message_id;
-        s->of[s->r.n - 1].n++;
-    }
-    s->r.of = s->of;
-}
-
-/* How many of the leaving proofs go into one op: whole messages, so that one `delivered` names all who are known by now. */
-static size_t
-count_for_one_op(const struct live *l)
-{
-    const struct confirmed *from = l->leaving + l->leaving_at;
-    size_t                  left = l->n_leaving - l->leaving_at, n = left < GATHERED_AT_ONCE ? left : GATHERED_AT_ONCE;
-
-    while (n > 0 && n < left && from[n].message_id == from[n - 1].message_id)
-        n++;
-    return n;
-}
-
-/* The next op of the gathering that is leaving, if there is one. */
-static void
-send_next(struct live *l)
-{
-    size_t n = count_for_one_op(l);
-
-    l->is_storing = n > 0;
-    if (n == 0)
-        return;
-    struct storing *s = TB_NEW(struct storing);
-    s->live = l;
-    s->n = n;
-    s->what = tb_alloc(n * sizeof *s->what);
-    memcpy(s->what, l->leaving + l->leaving_at, n * sizeof *s->what);
-    l->leaving_at += n;
-    group(s);
-    s->r.op.reply_to = l->settings.mailbox;
-    s->r.op.on_done = on_stored;
-    l->n_pending++;
-    store_add_delivered(l->settings.store, &s->r);
-}
-
-/* What was gathered, maybe nothing, leaves in ops of bounded size, one after the other; the next gathering begins. */
-void
-delivery_flush(struct live *l)
-{
-    struct confirmed *empty = l->leaving;
-    size_t            cap = l->cap_leaving;
-
-    assert(!l->is_storing);
-    if (l->n_confirmed > 0)             /* when the server stops there may be nothing, and no array yet */
-        qsort(l->confirmed, l->n_confirmed, sizeof *l->confirmed, by_message);
-    l->leaving = l->confirmed, l->n_leaving = l->n_confirmed, l->cap_leaving = l->cap_confirmed;
-    l->leaving_at = 0;
-    l->confirmed = empty, l->n_confirmed = 0, l->cap_confirmed = cap;
-    l->gather_until_ms = 0;
-    send_next(l);
-}
-
-void
-delivery_tick(struct live *l, int64_t now_ms)
-{
-    send_due_pings(l, now_ms);
-    if (l->n_confirmed > 0 && now_ms >= l->gather_until_ms) {
-        if (l->is_storing)              /* the writer is behind: what waits goes together */
-            l->gather_until_ms = now_ms + GATHER_MS;
-        else
-            delivery_flush(l);
-    }
-    if (l->gather_until_ms != 0)
-        live_wake(l, l->gather_until_ms);
 }
 
 /* ---- what an offset proves ---- */
@@ -310,22 +165,21 @@ delivery_tick(struct live *l, int64_t now_ms)
 struct proving {
     struct store_catch_up r;
     struct live          *live;
-    int64_t               pos, start;   /* of the offset and of the pid */
-    int64_t               span;         /* how far before pos it has looked */
+    struct proving       *next;         /* in live->proving, while there is no room for what it may prove */
+    int64_t               upto, start;  /* where the stretch ends, and how far back the pid goes */
+    int64_t               span;
 };
 
 static void on_proved(struct store_op *op);
 
 static void
-look_back(struct live *l, int64_t user_id, int64_t pos, int64_t start, int64_t before, int64_t span)
+look_back(struct proving *p)
 {
-    struct proving *p = TB_NEW(struct proving);
+    struct live *l = p->live;
 
-    *p = (struct proving){ .live = l, .pos = pos, .start = start, .span = span };
-    p->r.user_id = user_id;
-    p->r.unproved_upto = pos - before;
-    p->r.seen = pos - span > start ? pos - span : start;
-    p->r.max_events = (size_t)span;
+    p->r.unproved_upto = p->upto;
+    p->r.seen = p->upto - p->span > p->start ? p->upto - p->span : p->start;
+    p->r.max_events = (size_t)p->span;
     p->r.op.reply_to = l->settings.mailbox;
     p->r.op.on_done = on_proved;
     l->n_pending++;
@@ -333,19 +187,48 @@ look_back(struct live *l, int64_t user_id, int64_t pos, int64_t start, int64_t b
 }
 
 static void
+look_back_when_there_is_room(struct live *l, int64_t user_id, int64_t upto, int64_t start, int64_t span)
+{
+    struct proving *p = TB_NEW(struct proving);
+
+    *p = (struct proving){ .live = l, .r.user_id = user_id, .upto = upto, .start = start, .span = span };
+    if (gather_has_room(l)) {
+        look_back(p);
+    } else if (l->n_proving == PROVINGS_WAITING) {
+        lose_proof(l);
+        tb_free(p);
+    } else {
+        p->next = l->proving;
+        l->proving = p;
+        l->n_proving++;
+    }
+}
+
+static void
+go_on_proving(struct live *l)
+{
+    while (l->proving != NULL && gather_has_room(l)) {
+        struct proving *p = l->proving;
+        l->proving = p->next;
+        l->n_proving--;
+        look_back(p);
+    }
+}
+
+static void
 on_proved(struct store_op *op)
 {
     struct proving *p = TB_CONTAINER(op, struct proving, r.op);
     struct live    *l = p->live;
+    int64_t         span = p->span * LOOK_BACK_GROWS < LOOK_BACK_MOST ? p->span * LOOK_BACK_GROWS : LOOK_BACK_MOST;
 
     l->n_pending--;
     for (size_t i = 0; op->err.code == TB_OK && i < p->r.n; i++) {
         const struct op *e = &p->r.events[i].op;
-        delivery_confirm(l, p->r.user_id, e->message_sent.room_id, e->message_sent.id);
+        gather_add(l, p->r.user_id, e->message_sent.room_id, e->message_sent.id);
     }
-    if (op->err.code == TB_OK && p->r.n_proved == 0 && p->pos - p->span > p->start && p->span < UNPROVED_POSITIONS &&
-        !l->is_stopping)
-        look_back(l, p->r.user_id, p->pos, p->start, p->span, p->span * LOOK_BACK_GROWS);
+    if (op->err.code == TB_OK && p->r.n_proved == 0 && p->r.seen > p->start && !l->is_stopping)
+        look_back_when_there_is_room(l, p->r.user_id, p->r.seen, p->start, span);
     store_op_fini(op);
     tb_free(p);
 }
@@ -354,7 +237,7 @@ void
 delivery_confirm_upto(struct client *c, int64_t pos)
 {
     if (pos > c->start)
-        look_back(c->live, c->user->id, pos, c->start, 0, LOOK_BACK_FIRST);
+        look_back_when_there_is_room(c->live, c->user->id, pos, c->start, LOOK_BACK_FIRST);
 }
 
 /* ---- history pages ---- */
@@ -406,9 +289,21 @@ live_page_confirmed(struct live *l, int64_t user_id, int64_t room_id, int64_t cu
 
     if (p == NULL || p->next_cursor != cursor)
         return;
-    for (size_t i = 0; i < p->n; i++)
-        delivery_confirm(l, user_id, room_id, p->ids[i]);
+    if (gather_waiting(l) < 2 * (size_t)l->settings.limits.receipts_waiting)  /* a reserve, since nobody asked for this proof */
+        for (size_t i = 0; i < p->n; i++)
+            gather_add(l, user_id, room_id, p->ids[i]);
+    else
+        lose_proof(l);
     forget_page(l, p);
+}
+
+/* ---- time ---- */
+
+void
+delivery_tick(struct live *l, int64_t now_ms)
+{
+    send_due_pings(l, now_ms);
+    go_on_proving(l);
 }
 
 void
@@ -416,6 +311,9 @@ delivery_close(struct live *l)
 {
     while (l->pages != NULL)
         forget_page(l, l->pages);
-    tb_free(l->confirmed);
-    tb_free(l->leaving);
+    while (l->proving != NULL) {
+        struct proving *p = l->proving;
+        l->proving = p->next;
+        tb_free(p);
+    }
 }

@@ -1,7 +1,7 @@
 /* From the journal to the sockets. A live socket hears each batch as it is committed; every other one catches up: a page
  * from the store, sent, drained, the next page, until the ring of recent batches reaches back to where it stands; it takes
- * the rest from there and is live. A live socket whose queue is full goes back to catching up. Nothing else joins the past
- * to the present, so there is no gap and no repeat.
+ * the rest from there and is live. A live socket whose queue is full, or that owes too many proofs of arrival, goes back to
+ * catching up. Nothing else joins the past to the present, so there is no gap and no repeat.
  *
  *   CHECKING -> PAGING -> DRAINING -> PAGING ...
  *                  \          \-> LIVE -> DRAINING (its queue was full)
@@ -158,7 +158,13 @@ was_handed(struct client *c, int64_t pos)
     return true;
 }
 
-/* false: its queue is full. While feeding, that closes nothing (see on_full), so c stays. */
+static bool
+needs_proof(const struct client *c, const struct op *op)
+{
+    return op->kind == OP_MESSAGE_SENT && op->message_sent.sender_id != c->user->id;
+}
+
+/* false: its queue is full, or it owes too many proofs. While feeding, that closes nothing (see on_full), so c stays. */
 static bool
 hand(struct client *c, struct packet *p)
 {
@@ -168,12 +174,14 @@ hand(struct client *c, struct packet *p)
         return true;
     if (sio_socket_queued(c->socket) >= p->outlet->live->feed_max_queued)
         return false;
+    if (needs_proof(c, op) && delivery_is_owed(c))
+        return false;
     if (!sio_emit(c->socket, message_for(p, c), SIO_RELIABLE))
         return false;
     c->n_handed = ++c->n_repeated;
     p->n_handed++;
     touch(c);
-    if (op->kind == OP_MESSAGE_SENT && op->message_sent.sender_id != c->user->id)
+    if (needs_proof(c, op))
         delivery_handed(c, op->message_sent.id, op->message_sent.room_id);
     return true;
 }
@@ -614,11 +622,18 @@ feed_start(struct client *c)
 void
 feed_on_drain(struct client *c)
 {
-    if (c->state != CLIENT_DRAINING)
+    if (c->state != CLIENT_DRAINING || delivery_is_awaited(c))
         return;
     c->live->is_feeding = true;
     go_on(c);
     c->live->is_feeding = false;
+}
+
+void
+feed_on_proof(struct client *c)
+{
+    if (c->state == CLIENT_DRAINING && !delivery_is_awaited(c))
+        sio_socket_want_drain(c->socket);
 }
 
 /* ---- live ---- */

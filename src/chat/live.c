@@ -557,6 +557,7 @@ live_tick(struct live *l)
 
     l->wake_ms = INT64_MAX;
     delivery_tick(l, now);
+    gather_tick(l, now);
     presence_tick(l, now);
     if (now >= l->sweep_at_ms) {
         close_expired(l);
@@ -597,8 +598,8 @@ live_stop(struct live *l)
 {
     l->is_stopping = true;
     presence_stop(l);
-    if (!l->is_storing)
-        delivery_flush(l);      /* else it is being stored, and what came since is proved again when they are back */
+    if (l->n_storing == 0)
+        gather_flush(l);        /* else it is being stored, and what came since is proved again when they are back */
     sio_server_close(l->server);
 }
 
@@ -630,6 +631,7 @@ live_close(struct live **lp)
     }
     feed_close(l);
     delivery_close(l);
+    gather_close(l);
     chat_limit_free(&l->connects);
     chat_limit_free(&l->user_connects);
     chat_limit_free(&l->typings);
@@ -654,5 +656,5 @@ live_stats(const struct live *l, struct live_stats *out)
 {
     *out = l->stats;
     out->users = HASH_COUNT(l->users);
-    out->receipts_waiting = l->n_confirmed + l->n_leaving - l->leaving_at;
+    out->receipts_waiting = gather_waiting(l);
 }

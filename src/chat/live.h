@@ -13,6 +13,8 @@ struct live_limits {                    /* see live.* in conf/tombolo.conf */
     unsigned typing;                    /* times a minute that one user's typing is told; 0: any number */
     size_t   tracked;                   /* addresses and users whose rates are remembered */
     size_t   ring_batches;              /* recent commits kept for those who catch up */
+    unsigned unproved;                  /* messages sent on a socket whose arrival is not proved; beyond it the socket is behind */
+    size_t   receipts_waiting;          /* proofs that wait for the disk, of all sockets; beyond it no more are asked for */
     unsigned recovery_days;             /* how old an offset may be */
 };
 

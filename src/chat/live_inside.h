@@ -43,6 +43,7 @@ struct client {                         /* one socket of one user */
     int64_t            start;           /* of its pid */
     struct proof      *proofs;          /* handed over and not confirmed, oldest first */
     uint32_t           n_proofs, cap_proofs;
+    uint64_t           proved;          /* packets up to this one have arrived; proofs of them may still wait for room */
     int64_t            pinged_ms;       /* last early ping */
     bool               is_ping_due;     /* waits in live->pings for its second to be over */
     uint32_t           events;          /* taken in the second that began at events_ms */
@@ -99,14 +100,17 @@ struct live {
     bool                  is_feeding;   /* a full queue means falling behind, not the end */
     struct client       **touched;      /* got something from the batch under way */
     size_t                n_touched, cap_touched;
-    /* delivery.c */
+    /* gather.c */
     struct confirmed *confirmed;        /* gathered for the next op */
     size_t            n_confirmed, cap_confirmed;
     int64_t           gather_until_ms;  /* 0: nothing gathered */
     struct confirmed *leaving;          /* the gathering that is being stored, by message; leaving_at: what has left */
     size_t            n_leaving, cap_leaving, leaving_at;
-    bool              is_storing;       /* an op of it is under way */
-    struct client    *pings, *last_ping;    /* whose next early ping is due, in order of time */
+    size_t            n_storing;        /* ops of it under way */
+    /* delivery.c */
+    struct client    *pings, *last_ping;    /* whose next early ping is due, or waits for room; in order of time */
+    struct proving   *proving;          /* offsets that wait for room */
+    size_t            n_proving;
     struct shown_page *pages;
     /* presence.c */
     struct user *changed;               /* whose status is to be told */
@@ -137,6 +141,7 @@ tb_str       live_room_name(int64_t room_id, char out[24]);
 void feed_on_batch(void *ctx, struct store_batch *b);       /* takes it over */
 void feed_start(struct client *c);              /* asks for the first page from c->seen; accepts the socket with it */
 void feed_on_drain(struct client *c);
+void feed_on_proof(struct client *c);           /* it owes fewer */
 void feed_notice(struct live *l, const struct sio_target *to, struct sio_message *m);  /* sockets that are behind miss it */
 void feed_close(struct live *l);
 
@@ -153,14 +158,22 @@ void packet_offset(struct tb_buf *out, const char *offset);
 
 /* delivery.c */
 void delivery_handed(struct client *c, int64_t message_id, int64_t room_id);       /* right after it was queued */
+bool delivery_is_owed(const struct client *c);      /* so many proofs that it gets no more messages ... */
+bool delivery_is_awaited(const struct client *c);   /* ... before half of them have come */
 void delivery_ping(struct client *c);           /* at the end of a batch or page */
 void delivery_pong(struct client *c, uint64_t sent);
-void delivery_confirm(struct live *l, int64_t user_id, int64_t room_id, int64_t message_id);
 void delivery_confirm_upto(struct client *c, int64_t pos);
 void delivery_tick(struct live *l, int64_t now_ms);
-void delivery_flush(struct live *l);
 void delivery_forget(struct client *c);
 void delivery_close(struct live *l);
+
+/* gather.c */
+void   gather_add(struct live *l, int64_t user_id, int64_t room_id, int64_t message_id);     /* a proof */
+size_t gather_waiting(const struct live *l);    /* proofs that wait for the disk or are on their way to it */
+bool   gather_has_room(const struct live *l);   /* false: no more should be asked for */
+void   gather_tick(struct live *l, int64_t now_ms);
+void   gather_flush(struct live *l);            /* at once; nothing may be under way (n_storing) */
+void   gather_close(struct live *l);
 
 /* presence.c */
 void presence_came(struct live *l, struct user *u);         /* his first socket is in */

@@ -2,6 +2,7 @@
 #include "requests.h"
 
 #include "base/metrics.h"
+#include "fresh.h"
 #include "hlc.h"
 #include "horizon.h"
 #include "queries.h"
@@ -399,21 +400,17 @@ find_room_of(struct journal *j, int64_t message_id, int64_t user_id, int64_t *ro
     return e->code;
 }
 
-struct had { bool delivered, read; };
-
 static enum tb_code
-read_receipt(struct journal *j, int64_t message_id, int64_t user_id, struct had *out, struct tb_err *e)
+is_read(struct journal *j, int64_t message_id, int64_t user_id, bool *out, struct tb_err *e)
 {
     sqlite3_stmt *st = db_query(&j->db, Q_RECEIPT, ARGS(I(message_id), I(user_id)), e);
-    bool          has_left;
 
-    *out = (struct had){ false, false };
+    *out = false;
     if (db_next(&j->db, st, e)) {
-        out->delivered = sqlite3_column_type(st, 0) != SQLITE_NULL;
-        out->read = sqlite3_column_type(st, 1) != SQLITE_NULL;
+        *out = sqlite3_column_type(st, 1) != SQLITE_NULL;
         db_done(st);
-    } else if (e->code == TB_OK && horizon_has_left(&j->db, message_id, &has_left, e) == TB_OK && has_left) {
-        *out = (struct had){ true, true };      /* its receipts went with it, and none comes back */
+    } else if (e->code == TB_OK) {      /* its receipts went with it, and none comes back */
+        TB_TRY(horizon_has_left(&j->db, message_id, out, e));
     }
     return e->code;
 }
@@ -446,7 +443,7 @@ run_add_read(struct journal *j, const struct store_settings *limits, struct stor
     r->read_at = tb_wall_ms(j->clock);
     for (size_t i = 0; i < r->n; i++) {
         int64_t    id = r->message_ids[i], room;
-        struct had had;
+        bool       was_read;
         if (find_room_of(j, id, r->user_id, &room, e) != TB_OK)
             return e->code;
         bool is_own = room < 0;
@@ -456,9 +453,9 @@ run_add_read(struct journal *j, const struct store_settings *limits, struct stor
         r->count++;
         if (is_own)
             continue;
-        if (read_receipt(j, id, r->user_id, &had, e) != TB_OK)
+        if (is_read(j, id, r->user_id, &was_read, e) != TB_OK)
             return e->code;
-        if (!had.read)
+        if (!was_read)
             gather(&g, room, r->user_id, id, r->n);
     }
     r->fresh = TB_ARENA_ARRAY(&r->op.mem, struct store_receipts_of, g.n);
@@ -473,20 +470,12 @@ static enum tb_code
 run_add_delivered(struct journal *j, const struct store_settings *limits, struct store_add_delivered *r)
 {
     struct tb_err   *e = &r->op.err;
-    struct gathering g = { .mem = &r->op.mem };
+    struct gathering g = { 0 };
 
     (void)limits;
     r->delivered_at = tb_wall_ms(j->clock);
-    for (size_t i = 0; i < r->n; i++) {
-        const struct store_receipts_of *of = &r->of[i];
-        for (size_t k = 0; k < of->n; k++) {
-            struct had had;
-            if (read_receipt(j, of->message_ids[k], of->user_id, &had, e) != TB_OK)
-                return e->code;
-            if (!had.delivered)
-                gather(&g, of->room_id, of->user_id, of->message_ids[k], of->n);
-        }
-    }
+    if (fresh_deliveries(&j->db, &r->op.mem, r->of, r->n, &g.of, &g.n, e) != TB_OK)
+        return e->code;
     return append_receipts(j, OP_DELIVERED, &g, r->delivered_at, e);
 }
 

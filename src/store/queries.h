@@ -214,6 +214,8 @@ enum { RECEIPTS_AT_ONCE = 32 };
               " ON CONFLICT (message_id, user_id) DO UPDATE SET delivered_at = min(COALESCE(delivered_at, ?3), ?3),"   \
               " read_at = min(COALESCE(read_at, ?3), ?3)")                                                             \
     X(Q_RECEIPT, "SELECT delivered_at, read_at FROM receipt WHERE message_id = ?1 AND user_id = ?2")                   \
+    X(Q_DELIVERED_TO, "SELECT user_id FROM receipt WHERE message_id = ?1 AND user_id BETWEEN ?2 AND ?3"                \
+                      " AND delivered_at IS NOT NULL ORDER BY user_id")                                                \
     X(Q_RECEIPTS, "SELECT user_id, COALESCE(delivered_at, 0), COALESCE(read_at, 0) FROM receipt"                       \
                   " WHERE message_id = ?1 ORDER BY user_id")                                                           \
     /* idempotency keys */                                                                                             \

@@ -194,5 +194,6 @@ export class Wire {
   cut() { [...this.pairs].forEach(({ near, far }) => { near.resetAndDestroy(); far.resetAndDestroy(); }); }
   hold() { this.isHeld = true; this.pairs.forEach(({ far }) => far.pause()); }       // the client reads nothing more
   go() { this.isHeld = false; this.pairs.forEach(({ far }) => far.resume()); }
+  mute() { this.pairs.forEach(({ near }) => near.pause()); }      // the server hears nothing more of those who are there
   close() { this.cut(); this.listener.close(); }
 }

@@ -124,7 +124,7 @@ add_settings(struct tb_buf *out)
     add(out, "A file, variables, flags; the later wins. Each is given as its key in a section of the file, as the "
              "variable named, "
              "or as --set NAME=VALUE.\n");
-    for (int i = 0; i < CONFIG_SETTINGS; i++)
+    for (int i = 0; i < config_settings; i++)
         add_setting(out, &config_table[i]);
 }
 

@@ -62,7 +62,7 @@ struct source {
     const char       *name;             /* shown */
     tb_str            left;             /* of the text */
     int               line;
-    int               set_in[CONFIG_SETTINGS]; /* line that set it, or 0 */
+    int               set_in[CONFIG_SETTINGS_MOST];   /* line that set it, or 0 */
     struct tb_err    *e;
     enum tb_code      code;
 };
@@ -196,7 +196,7 @@ is_known_env(tb_str name)
 
     if (tb_str_eq(name, TB_LIT(ENV_CONFIG)) || tb_str_starts(name, TB_LIT(ENV_TEST)))
         return true;
-    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+    for (int i = 0; i < config_settings; i++) {
         config_write_env(&config_table[i], known);
         if (tb_str_eq(name, tb_str_of(known)) || (config_table[i].env != NULL && tb_str_eq(name, tb_str_of(config_table[i].env))))
             return true;
@@ -225,7 +225,7 @@ read_env(struct tb_config *c, struct tb_err *e)
 {
     char long_name[CONFIG_MAX_NAME];
 
-    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+    for (int i = 0; i < config_settings; i++) {
         config_write_env(&config_table[i], long_name);
         if (config_table[i].env != NULL && set_from_env(c, i, config_table[i].env, e) != TB_OK)
             return e->code;
@@ -255,8 +255,8 @@ set_defaults(struct tb_config *c)
 {
     struct tb_err e = { 0 };
 
-    *c = (struct tb_config){ .origins = tb_alloc_zero(CONFIG_SETTINGS * sizeof(char *)) };
-    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+    *c = (struct tb_config){ .origins = tb_alloc_zero((size_t)config_settings * sizeof(char *)) };
+    for (int i = 0; i < config_settings; i++) {
         enum tb_code code = set(c, i, tb_str_of(config_table[i].initial), "default", &e);
         assert(code == TB_OK);
     }
@@ -322,7 +322,7 @@ tb_config_parse(struct tb_config *c, const char *name, tb_str text, struct tb_er
 void
 tb_config_fini(struct tb_config *c)
 {
-    for (int i = 0; i < CONFIG_SETTINGS && c->origins != NULL; i++) {
+    for (int i = 0; i < config_settings && c->origins != NULL; i++) {
         if (config_table[i].type == CONFIG_TEXT)
             tb_free(*(char **)config_slot(c, &config_table[i]));
         tb_free(c->origins[i]);
@@ -400,7 +400,7 @@ print_json(const struct tb_config *c, struct tb_buf *out)
     char           key[CONFIG_MAX_NAME];
 
     tb_json_open_object(&j);
-    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+    for (int i = 0; i < config_settings; i++) {
         struct tb_buf shown = TB_BUF_INIT;
         tb_str        origin = tb_str_of(c->origins[i]);
         add_value(&shown, c, &config_table[i]);
@@ -421,7 +421,7 @@ print_text(const struct tb_config *c, struct tb_buf *out)
 {
     char key[CONFIG_MAX_NAME];
 
-    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+    for (int i = 0; i < config_settings; i++) {
         struct tb_buf shown = TB_BUF_INIT;
         add_value(&shown, c, &config_table[i]);
         config_write_key(&config_table[i], key);
@@ -444,7 +444,7 @@ tb_config_explain(struct tb_buf *out)
 {
     char key[CONFIG_MAX_NAME], env[CONFIG_MAX_NAME];
 
-    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+    for (int i = 0; i < config_settings; i++) {
         const struct config_setting *s = &config_table[i];
         config_write_key(s, key);
         config_write_env(s, env);

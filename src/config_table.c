@@ -189,7 +189,9 @@ const struct config_setting config_table[] = {
     { AT(log, format), CONFIG_CHOICE, IN(log, format), .initial = "logfmt", .choices = formats, .help = "how" },
 };
 
-static_assert(sizeof config_table / sizeof config_table[0] == CONFIG_SETTINGS, "the header counts them, for arrays beside it");
+#define N_SETTINGS (sizeof config_table / sizeof config_table[0])
+static_assert(N_SETTINGS <= CONFIG_SETTINGS_MOST, "the header leaves room for them");
+const int config_settings = N_SETTINGS;
 
 /* ---- names ---- */
 
@@ -213,7 +215,7 @@ config_find(tb_str key)
 {
     char known[CONFIG_MAX_NAME];
 
-    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+    for (int i = 0; i < config_settings; i++) {
         config_write_key(&config_table[i], known);
         if (tb_str_eq(key, tb_str_of(known)))
             return i;
@@ -267,7 +269,7 @@ config_write_nearest(tb_str name, void (*write)(const struct config_setting *, c
 
     if (name.n >= CONFIG_MAX_NAME)
         name.n = CONFIG_MAX_NAME - 1;
-    for (int i = 0; i < CONFIG_SETTINGS; i++) {
+    for (int i = 0; i < config_settings; i++) {
         write(&config_table[i], candidate);
         size_t d = is_end_of(name, tb_str_of(candidate)) ? 0 : distance(name, tb_str_of(candidate));
         if (d < best) {

@@ -18,7 +18,7 @@ struct config_setting {
 };
 
 enum {
-    CONFIG_SETTINGS = 77,
+    CONFIG_SETTINGS_MOST = 128,         /* room for notes about each */
     CONFIG_MAX_NAME = 64,               /* of keys and variables we know, with a NUL */
     CONFIG_MAX_LINE = 4096,             /* bytes of a line of the file: a list of origins may be long */
     CONFIG_NOT_FOUND = -1,
@@ -26,7 +26,8 @@ enum {
 
 #define CONFIG_ENV_PREFIX "TOMBOLO_"
 
-extern const struct config_setting config_table[CONFIG_SETTINGS];
+extern const struct config_setting config_table[];
+extern const int                   config_settings;     /* entries of config_table */
 
 void config_write_key(const struct config_setting *s, char out[CONFIG_MAX_NAME]);       /* server.port */
 void config_write_env(const struct config_setting *s, char out[CONFIG_MAX_NAME]);       /* TOMBOLO_SERVER_PORT */

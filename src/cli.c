@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "cli_backup.h"
 #include "cli_man.h"
 #include "notify.h"
 #include "serve.h"
@@ -28,7 +29,8 @@ static const struct option long_options[] = {
     { "from", required_argument, NULL, 'f' },   { "dry-run", no_argument, NULL, 'n' },
     { "password-stdin", no_argument, NULL, 'w' }, { "match", required_argument, NULL, 'm' },
     { "parked", no_argument, NULL, 'k' },       { "limit", required_argument, NULL, 'l' },
-    { "after", required_argument, NULL, 'a' },  { "help", no_argument, NULL, 'H' },
+    { "after", required_argument, NULL, 'a' },  { "force", no_argument, NULL, 'F' },
+     { "help", no_argument, NULL, 'H' },
     { NULL, 0, NULL, 0 },
 };
 
@@ -45,6 +47,7 @@ static const struct cli_option_help option_help[] = {
     { 'k', "  --parked           those whose e-mail the centre gave to another account\n" },
     { 'l', "  --limit N          at most so many; else 100\n" },
     { 'a', "  --after ID         those with a greater id: the next page\n" },
+    { 'F', "  --force            set the journal that is there aside, in a folder of its own\n" },
     { 'j', "  --json             data as JSON\n" },
     { 'H', "  --help             this text\n" },
     { '\0', NULL },
@@ -289,6 +292,10 @@ static const struct command commands[] = {
       .help = "see whether the journal is whole, also beside a running server" },
     { .name = "import", .takes = "fncdsjH", .run = cli_import,
       .help = "make a journal of the old backend's database; into a data folder without one" },
+    { .name = "backup", .takes = "cdsjH", .run = cli_backup, .operands = "FILE",
+      .help = "copy the journal into a file (- is standard output), while the server works or without it, and check the copy" },
+    { .name = "restore", .takes = "FcdsjH", .run = cli_restore, .operands = "FILE",
+      .help = "make a backup (- is standard input) the journal of the data folder, and fetch what it lacks from the centre" },
     { .name = "user", .commands = cli_user_commands,
       .help = "make accounts, list them, set passwords; tombolo user lists its commands" },
     { .name = "sync", .commands = cli_sync_commands,
@@ -449,6 +456,7 @@ take_option(struct options *o, const struct command *c, int letter, char **argv)
     case 'w': o->password_from_stdin = true; return true;
     case 'm': o->match = optarg; return true;
     case 'k': o->only_parked = true; return true;
+    case 'F': o->is_forced = true; return true;
     case 'l': o->limit = optarg; return true;
     case 'a': o->after = optarg; return true;
     case 'j': o->as_json = true; return true;

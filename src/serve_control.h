@@ -17,5 +17,8 @@ struct serve_control {              /* the ctx of every command */
  *   sync-resume           -> {}
  *   sync-repeat: SEQ      -> {seq}: of the new op with the content of own op SEQ
  *   user-add: {email,username,hash}   -> {id,email,username,createdAt}
- *   user-password: {id,hash}          -> {id,email,username} */
+ *   user-password: {id,hash}          -> {id,email,username}
+ *   backup-begin          -> {folder}: where below the data folder it will be (store/backup.h)
+ *   backup-status         -> {state,pages,pagesDone,position,seq,why}: none, running, done or failed
+ *   backup-end            -> {}: it is taken, or not wanted any more */
 extern const struct control_command serve_commands[];

@@ -1,6 +1,7 @@
 /* What each change checks, and which ops it makes. Permission is judged here, once: other sites only apply the ops. */
 #include "requests.h"
 
+#include "backup.h"
 #include "base/metrics.h"
 #include "fresh.h"
 #include "hlc.h"
@@ -522,6 +523,23 @@ run_repeat_op(struct journal *j, const struct store_settings *limits, struct sto
     if (journal_append(j, &op, e) == TB_OK)
         r->new_seq = op.seq;
     return e->code;
+}
+
+/* ---- backups ---- */
+
+static enum tb_code
+run_begin_backup(struct journal *j, const struct store_settings *limits, struct store_begin_backup *r)
+{
+    (void)limits;
+    return backup_begin(j->backup, j, &r->op.err);
+}
+
+static enum tb_code
+run_end_backup(struct journal *j, const struct store_settings *limits, struct store_end_backup *r)
+{
+    (void)limits, (void)r;
+    backup_end(j->backup);
+    return TB_OK;
 }
 
 enum tb_code

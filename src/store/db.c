@@ -72,6 +72,16 @@ db_open(struct db *d, const char *path, const char *vfs, enum db_mode mode, cons
     return TB_OK;
 }
 
+enum tb_code
+db_open_plain(struct db *d, const char *path, const char *pragmas, struct tb_err *e)
+{
+    *d = (struct db){ 0 };
+    if (sqlite3_open_v2(path, &d->sql, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+        return d->sql != NULL ? db_fail(d, e, "open") : tb_fail(e, TB_EIO, NULL, "sqlite cannot open %s", path);
+    sqlite3_extended_result_codes(d->sql, 1);
+    return db_exec(d, pragmas, e);
+}
+
 void
 db_close(struct db *d)
 {

@@ -17,6 +17,8 @@ enum db_mode { DB_READ_WRITE, DB_READ_ONLY };
 /* Opens with our pragmas. texts[0..n) must outlive the connection. */
 enum tb_code db_open(struct db *d, const char *path, const char *vfs, enum db_mode mode, const char *const *texts,
                      size_t n, struct tb_err *e) TB_MUST_CHECK;
+/* The same without statements of ours, and with these pragmas. */
+enum tb_code db_open_plain(struct db *d, const char *path, const char *pragmas, struct tb_err *e) TB_MUST_CHECK;
 void         db_close(struct db *d);
 
 /* A parameter. */

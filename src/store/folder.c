@@ -15,6 +15,20 @@ make_dir(const char *dir, struct tb_err *e)
     return TB_OK;
 }
 
+void
+store_folder_discard(const char *dir)
+{
+    static const char *const names[] = { "tombolo.db", "tombolo.db-wal", "tombolo.db-shm", "tombolo.db-journal" };
+    int                      fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unlinkat(fd, names[i], 0);
+    close(fd);
+    rmdir(dir);
+}
+
 enum tb_code
 store_folder_take(const char *dir, int *lock_fd, struct tb_err *e)
 {

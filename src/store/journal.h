@@ -30,6 +30,7 @@ struct journal {
     struct tb_buf          body;        /* scratch */
     struct store_batch    *batch;       /* what the transaction under way tells the feed; NULL without one */
     size_t                 events_cap;
+    struct backup         *backup;      /* the writer's; NULL elsewhere */
     uint64_t               n_emails_parked, n_clock_doubts;    /* since start */
     bool                   is_restoring;    /* own ops come back from the centre: nobody else may append meanwhile */
 };

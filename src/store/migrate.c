@@ -82,6 +82,18 @@ store_schema_check(struct db *d, struct tb_err *e)
 }
 
 enum tb_code
+store_schema_check_ours(struct db *d, struct tb_err *e)
+{
+    int version = 0;
+
+    if (read_version(d, &version, e) != TB_OK)
+        return e->code;
+    if (version == 0)
+        return tb_fail(e, TB_EIO, NULL, "it holds no journal");
+    return version > store_schema_version() ? refuse_newer(version, store_schema_version(), e) : TB_OK;
+}
+
+enum tb_code
 store_migrate(struct db *d, const struct tb_migration *steps, struct tb_err *e)
 {
     int version = 0, last = 0;

@@ -12,6 +12,9 @@ int store_schema_version(void);                 /* the newest that this program 
 /* TB_EIO unless the file is ours and has just this program's schema; changes nothing. */
 enum tb_code store_schema_check(struct db *d, struct tb_err *e) TB_MUST_CHECK;
 
+/* TB_EIO unless the file is a journal, of whatever schema that this program knows; changes nothing. */
+enum tb_code store_schema_check_ours(struct db *d, struct tb_err *e) TB_MUST_CHECK;
+
 /* Brings the file to the program's schema, each step in a transaction. TB_EIO: another program's file, or a newer schema. */
 enum tb_code store_migrate(struct db *d, const struct tb_migration *steps, struct tb_err *e) TB_MUST_CHECK;
 

@@ -8,7 +8,8 @@
 /* number, struct */
 #define STORE_CHANGES(X)                                                                                          \
     X(add_user) X(change_user) X(add_room) X(add_member) X(remove_member) X(add_message) X(add_read)              \
-    X(add_delivered) X(set_last_seen) X(mark_pushed) X(add_remote) X(restore_own) X(set_node) X(set_epoch) X(set_parked) X(repeat_op)
+    X(add_delivered) X(set_last_seen) X(mark_pushed) X(add_remote) X(restore_own) X(set_node) X(set_epoch) X(set_parked)      \
+    X(repeat_op) X(begin_backup) X(end_backup)
 #define STORE_QUERIES_BY_LANE(X)                                                                                  \
     X(find_login, LANE_LOGIN) X(find_user, LANE_LOGIN) X(find_sent, LANE_LOGIN) X(list_rooms, LANE_LOGIN)         \
     X(list_members, LANE_LOGIN) X(list_messages, LANE_LOGIN) X(list_receipts, LANE_LOGIN)                         \

@@ -3,6 +3,7 @@
 #include "store.h"
 
 #include "answers.h"
+#include "backup.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "folder.h"
@@ -166,6 +167,12 @@ store_queues(const struct store *s, struct store_queues *out)
         .queries = tb_mailbox_depth(reader_inbox(s->readers[LANE_LOGIN])),
         .catch_ups = tb_mailbox_depth(reader_inbox(s->readers[LANE_CATCH_UP])), .queries_max = s->settings.reader_queue,
     };
+}
+
+void
+store_backup_look(const struct store *s, struct store_backup *out)
+{
+    backup_look(writer_backup(s->writer), out);
 }
 
 void

@@ -157,6 +157,30 @@ struct store_set_last_seen {                            /* the latest time wins 
 };
 void store_set_last_seen(struct store *, struct store_set_last_seen *);
 
+/* ---- a copy of the journal, beside its work: see store/backup.h ---- */
+
+#define STORE_BACKUP_DIR "backup.new"       /* below the data folder: there it is made */
+
+enum store_backup_state { STORE_BACKUP_NONE, STORE_BACKUP_RUNNING, STORE_BACKUP_DONE, STORE_BACKUP_FAILED };
+
+struct store_backup {
+    enum store_backup_state state;
+    int64_t pages, pages_done;                          /* of 4 KB */
+    int64_t pos, seq;                                   /* done: up to which op, and which of ours */
+    char    why[160];                                   /* failed */
+};
+
+/* TB_EBUSY: one is under way. TB_EFULL: there is no room for it. TB_EIO. */
+struct store_begin_backup { struct store_op op; };
+void store_begin_backup(struct store *, struct store_begin_backup *);
+
+/* Ends the one under way, if there is one, and removes what is there of it. */
+struct store_end_backup { struct store_op op; };
+void store_end_backup(struct store *, struct store_end_backup *);
+
+/* How far it is; any thread. Nobody asking for a minute, it is ended. */
+void store_backup_look(const struct store *, struct store_backup *out);
+
 /* ---- queries: the lane of logins and history ---- */
 
 enum { STORE_PARKED_MAX = 4 };

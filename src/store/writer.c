@@ -4,6 +4,7 @@
 #include "writer.h"
 
 #include "answers.h"
+#include "backup.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/thread.h"
@@ -53,6 +54,7 @@ struct writer {
     int            wal_frames;          /* in the WAL now */
     int64_t        space_checked_ms;
     int64_t        oldest_key_day;      /* 0: no key is known to be due */
+    int            backup_wait_ms;      /* after how long the backup wants to go on; -1: there is none */
     /* any thread */
     struct store_facts *facts;
     pthread_mutex_t     lock;           /* of the listeners below */
@@ -102,7 +104,7 @@ look_at_free_space(struct writer *w)
 static bool
 may_use_reserve(const struct store_op *op)
 {
-    return op->what == WHAT_mark_pushed;
+    return op->what == WHAT_mark_pushed || op->what == WHAT_end_backup;
 }
 
 static int
@@ -359,6 +361,7 @@ tidy(struct writer *w)
     prune_keys(w);
     w->facts->is_pruning = prune_step(&w->pruner, &w->journal, w->settings);
     rollback_or_die(w);
+    w->backup_wait_ms = backup_step(w->journal.backup, &w->journal, w->facts->is_full);
 }
 
 static int
@@ -366,6 +369,8 @@ wait_ms(const struct writer *w)
 {
     int ms = prune_wait_ms(&w->pruner, &w->journal, w->settings), most = w->facts->is_full ? FULL_RETRY_MS : SPACE_IDLE_MS;
 
+    if (w->backup_wait_ms >= 0 && w->backup_wait_ms < most)
+        most = w->backup_wait_ms;
     return ms < 0 || ms > most ? most : ms;
 }
 
@@ -398,6 +403,8 @@ writer_open(struct journal *loaded, const struct store_settings *settings, struc
     w->facts = facts;
     w->checkpointer = checkpointer;
     w->journal = *loaded;
+    w->backup_wait_ms = -1;
+    w->journal.backup = backup_new(settings->dir, settings->reserve_bytes);
     *loaded = (struct journal){ 0 };
     w->inbox = tb_mailbox_new(settings->queue, NULL, NULL);
     pthread_mutex_init(&w->lock, NULL);
@@ -422,6 +429,7 @@ writer_close(struct writer **wp)
         return;
     tb_mailbox_close(w->inbox);
     tb_thread_join(&w->thread);
+    backup_free(&w->journal.backup);
     db_close(&w->journal.db);       /* the last connection to close checkpoints and removes the WAL */
     tb_buf_fini(&w->journal.body);
     store_batch_free(&w->journal.batch);
@@ -429,6 +437,12 @@ writer_close(struct writer **wp)
     pthread_mutex_destroy(&w->lock);
     tb_free(w);
     *wp = NULL;
+}
+
+struct backup *
+writer_backup(struct writer *w)
+{
+    return w->journal.backup;
 }
 
 struct tb_mailbox *

@@ -20,6 +20,7 @@ struct writer;
 struct writer     *writer_open(struct journal *loaded, const struct store_settings *settings, struct store_facts *facts,
                                struct checkpointer *checkpointer);
 void               writer_close(struct writer **w);     /* commits and answers what is queued first */
+struct backup     *writer_backup(struct writer *w);
 struct tb_mailbox *writer_inbox(struct writer *w);
 void               writer_feed(struct writer *w, struct tb_mailbox *to, void (*on_batch)(void *ctx, struct store_batch *),
                                void *ctx);

@@ -86,6 +86,7 @@ struct tb_config {
         int64_t  max_queued;                /* 1048576 bytes that wait for one socket */
         int64_t  sockets_per_user;          /* 50 */
         int64_t  events_per_second;         /* 50 of one socket; 0: off */
+        int64_t  frames_per_second;         /* 500 of one connection; 0: off */
         int64_t  connects;                  /* 60000 of an address per minute; 0: off */
         int64_t  user_connects;             /* 600 of a user per minute; 0: off */
         int64_t  typing;                    /* 120 times a minute for a user; 0: off */

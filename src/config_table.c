@@ -153,6 +153,8 @@ const struct config_setting config_table[] = {
       .help = "sockets of a user; one more is closed" },
     { AT(live, events_per_second), CONFIG_NUMBER, IN(live, events_per_second), .initial = "50", .max = 1000000,
       .help = "events one socket may send; 0: any number" },
+    { AT(live, frames_per_second), CONFIG_NUMBER, IN(live, frames_per_second), .initial = "500", .max = 1000000,
+      .help = "WebSocket frames, or packets by polling, that one connection may send; 0: any number" },
     { AT(live, connects), CONFIG_NUMBER, IN(live, connects), .initial = "60000", .max = 1000000,
       .help = "sockets that one address may open per minute; 0: any number" },
     { AT(live, user_connects), CONFIG_NUMBER, IN(live, user_connects), .initial = "600", .max = 1000000,

@@ -214,6 +214,7 @@ sio_options(const struct tb_config *c)
     o.eio.ping_timeout_ms = (uint32_t)c->live.ping_timeout_ms;
     o.eio.max_payload = (uint32_t)c->live.max_payload;
     o.eio.max_queued = (uint32_t)c->live.max_queued;
+    o.eio.frames_per_second = (uint32_t)c->live.frames_per_second;
     return o;
 }
 

@@ -45,10 +45,12 @@ struct eio_options {
     uint32_t max_payload;           /* bytes of a message, of a POST, of a polling answer with several packets */
     uint32_t max_queued;            /* bytes waiting for one client; a single packet may always be queued */
     uint32_t max_sessions;          /* beyond it, handshakes are answered 503 */
+    uint32_t frames_per_second;     /* WebSocket frames, of any kind, and packets by polling, of one client; 0: any number. Four
+                                     * times as many may come in a moment. Beyond it the client is closed */
     bool     allow_polling, allow_websocket, allow_upgrades;
 };
 
-/* 25 s, 20 s, 10 s, 30 s, 1,000,000, 1 MiB, 100,000; all allowed. The reference has the same, where it has any. */
+/* 25 s, 20 s, 10 s, 30 s, 1,000,000, 1 MiB, 100,000, 0; all allowed. The reference has the same, where it has any. */
 extern const struct eio_options eio_default_options;
 
 /* ---- frames ---- */
@@ -127,6 +129,7 @@ struct eio_stats {
     uint64_t messages_in, messages_out;         /* out: queued, one for each receiver */
     uint64_t bytes_queued;                      /* now, over all sessions */
     uint64_t upgrades, refused_full;            /* refused_full: messages not queued because of max_queued */
+    uint64_t too_fast;                          /* clients closed because of frames_per_second */
 };
 void eio_engine_stats(const struct eio_engine *, struct eio_stats *out);
 

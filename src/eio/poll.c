@@ -141,7 +141,7 @@ eio_poll_farewell(struct eio_session *s, enum eio_end how, enum eio_reason why)
 
 /* ---- POST ---- */
 
-/* false: something in it was no packet, and the session is being closed for it. */
+/* false: something in it was no packet, or there were too many, and the session is being closed for it. */
 static bool
 take_payload(struct eio_session *s, tb_str body)
 {
@@ -157,6 +157,10 @@ take_payload(struct eio_session *s, tb_str body)
             return false;
         }
         eio_session_packet(s, &packet);
+        if (!eio_rate_take(s->engine, &s->rate, 1)) {
+            eio_session_end(s, EIO_TRANSPORT_ERROR, EIO_END_REPLY, EIO_WS_NORMAL);
+            return false;
+        }
     }
     return true;
 }

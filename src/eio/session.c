@@ -306,6 +306,23 @@ on_time(struct eio_timer *t)
 
 /* ---- packets ---- */
 
+enum { RATE_WINDOW_S = 4 };
+
+bool
+eio_rate_take(struct eio_engine *en, struct eio_rate *r, uint32_t n)
+{
+    uint32_t per_second = en->options.frames_per_second;
+    int64_t  now_ms = eio_engine_now(en);
+
+    if (now_ms - r->since_ms >= RATE_WINDOW_S * 1000)
+        *r = (struct eio_rate){ .since_ms = now_ms };
+    r->n += n;
+    if (per_second == 0 || r->n <= (uint64_t)per_second * RATE_WINDOW_S)
+        return true;
+    en->stats.too_fast++;
+    return false;
+}
+
 void
 eio_session_packet(struct eio_session *s, const struct eio_packet *p)
 {

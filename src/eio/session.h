@@ -25,6 +25,15 @@ enum eio_state {
     EIO_STATE_COUNT
 };
 
+/* What one client may send: see frames_per_second. */
+struct eio_rate {
+    int64_t  since_ms;
+    uint32_t n;                         /* since then */
+};
+
+/* n more. false: too many, which is counted. */
+bool eio_rate_take(struct eio_engine *, struct eio_rate *, uint32_t n);
+
 struct eio_session {
     struct eio_engine  *engine;
     void               *app;
@@ -38,6 +47,7 @@ struct eio_session {
     int64_t             write_due_ms;   /* when the write under way is cut; INT64_MAX: none */
     uint64_t            sent;           /* messages queued */
     uint64_t            pings[EIO_MAX_PINGS];       /* `sent` at each ping without a pong, oldest first */
+    struct eio_rate     rate;           /* of packets by polling */
     uint32_t            refs;
     uint8_t             n_pings;
     uint8_t             n_writing;      /* frames of the queue in the stream's write under way */
@@ -104,6 +114,7 @@ struct eio_stream {
     struct eio_frame   *pong;           /* owed to a WebSocket ping; the latest [RFC 6455 5.5.3] */
     struct tb_buf      *control;        /* our control frames in the write under way */
     struct eio_ws       ws;
+    struct eio_rate     rate;           /* of frames */
     uint16_t            close_code;     /* of the close frame that is owed or was sent; 0: none */
     bool                is_base64 : 1;          /* its client asked for binary as text (query b64) */
     bool                is_open : 1;            /* the 101 has left */

@@ -298,6 +298,19 @@ take_event(struct eio_stream *st, enum eio_ws_event event, tb_str payload)
     }
 }
 
+/* After the fact, as one call's bytes are few. */
+static void
+count_frames(struct eio_stream *st)
+{
+    uint32_t n = st->ws.n_frames;
+
+    st->ws.n_frames = 0;
+    if (n == 0 || st->ws.is_over || eio_rate_take(st->engine, &st->rate, n))
+        return;
+    eio_ws_stop(&st->ws);
+    leave(st, EIO_TRANSPORT_ERROR, EIO_WS_POLICY);
+}
+
 bool
 eio_stream_input(struct eio_stream *st, char *bytes, size_t n)
 {
@@ -310,6 +323,8 @@ eio_stream_input(struct eio_stream *st, char *bytes, size_t n)
     st->is_inside = true;
     while (!st->is_dead && (event = eio_ws_next(&st->ws, &in, &payload)) != EIO_WS_MORE)
         take_event(st, event, payload);
+    if (!st->is_dead)
+        count_frames(st);
     st->is_inside = false;
     eio_session_unref(&s);
     if (!st->is_dead)

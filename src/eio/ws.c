@@ -70,11 +70,17 @@ eio_ws_fini(struct eio_ws *ws)
     drop_partial(ws);
 }
 
-static enum eio_ws_event
-broken(struct eio_ws *ws, enum eio_ws_code code, const char *why)
+void
+eio_ws_stop(struct eio_ws *ws)
 {
     drop_partial(ws);
     ws->is_over = true;
+}
+
+static enum eio_ws_event
+broken(struct eio_ws *ws, enum eio_ws_code code, const char *why)
+{
+    eio_ws_stop(ws);
     ws->code = (uint16_t)code;
     ws->why = why;
     return EIO_WS_BROKEN;
@@ -172,6 +178,7 @@ take_header(struct eio_ws *ws, struct eio_ws_bytes *in)
         return broken(ws, EIO_WS_TOO_BIG, "the message is too long");
     ws->left = (uint32_t)length;
     ws->is_inside = true;
+    ws->n_frames++;
     return EIO_WS_MORE;
 }
 

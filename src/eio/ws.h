@@ -11,7 +11,7 @@ enum eio_ws_opcode {                    /* section 11.8 */
 
 enum eio_ws_code {                      /* section 7.4.1 */
     EIO_WS_NORMAL = 1000, EIO_WS_GOING_AWAY = 1001, EIO_WS_PROTOCOL_ERROR = 1002, EIO_WS_NO_CODE = 1005,
-    EIO_WS_NOT_UTF8 = 1007, EIO_WS_TOO_BIG = 1009,
+    EIO_WS_NOT_UTF8 = 1007, EIO_WS_POLICY = 1008, EIO_WS_TOO_BIG = 1009,
 };
 
 enum {
@@ -46,6 +46,7 @@ struct eio_ws_partial;
 struct eio_ws {
     uint32_t max_message;               /* bytes; a longer one breaks with EIO_WS_TOO_BIG */
     /* the decoder's */
+    uint32_t               n_frames;    /* begun, of any kind; whoever looks may set it to 0 */
     uint32_t               left;        /* payload bytes of the present frame still to come */
     char                   head[EIO_WS_PEER_HEADER_MAX];       /* of the present frame, as far as it has come */
     uint8_t                n_head;
@@ -59,6 +60,7 @@ struct eio_ws {
 };
 
 void eio_ws_init(struct eio_ws *ws, uint32_t max_message);
+void eio_ws_stop(struct eio_ws *ws);        /* everything more is swallowed */
 void eio_ws_fini(struct eio_ws *ws);
 
 /* Takes bytes from the front of *in, which is changed in place, until there is something to tell. *payload is valid

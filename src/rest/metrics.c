@@ -8,6 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+static const char *const limits_hit[] = { "live.frames_per_second" };
+TB_LIMIT_HITS(hits, limits_hit);    /* the library counts for itself */
+
 static void
 gauge(struct tb_buf *out, const char *name, int64_t n, const char *help)
 {
@@ -71,6 +74,15 @@ write_sessions(struct tb_buf *out, const struct eio_engine *engine)
     tb_metric_line(out, "tombolo_packets_total", "direction=\"out\"", TB_UNIT_ONE, (int64_t)s.messages_out);
     gauge(out, "tombolo_session_queued_bytes", (int64_t)s.bytes_queued, "What waits to be sent to clients, over all sessions.");
     counter(out, "tombolo_session_queue_full_total", s.refused_full, "Messages that did not fit a session's live.max_queued.");
+}
+
+static void
+note_too_fast(const struct eio_engine *engine)
+{
+    struct eio_stats s;
+
+    eio_engine_stats(engine, &s);
+    tb_gauge_set(&hits, 0, (int64_t)s.too_fast);
 }
 
 /* ---- the journal ---- */
@@ -154,6 +166,8 @@ metrics_write(struct tb_buf *out, const struct rest_settings *of)
 
     if (of->sync_of != NULL)
         of->sync_of(of->sync_ctx, &sync);
+    if (of->live != NULL)
+        note_too_fast(live_engine(of->live));
     process_write(out);
     tb_metrics_write(out);
     write_store(out, of->store);

@@ -78,6 +78,8 @@ struct eio_options
 test_options(void)
 {
     struct eio_options o = eio_default_options;
+
+    o.frames_per_second = 1000;
     o.max_payload = 1000;
     o.max_queued = 2000;
     return o;

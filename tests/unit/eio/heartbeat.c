@@ -293,6 +293,69 @@ the_counters_come_back_to_nothing(void **state)
     poller_fini(&p);
 }
 
+/* ---- clients that send without end ---- */
+
+static void
+too_many_frames_end_the_session_whatever_they_are(void **state)
+{
+    struct app *a = *state;
+
+    static const struct { unsigned begin, first; const char *payload; } floods[] = {
+        { 0x89, 0x89, "ping" }, { 0x8a, 0x8a, "" }, { 0x01, 0x00, "" }, { 0x81, 0x81, "6" }, { 0x82, 0x82, "x" },
+    };
+    for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
+        struct fake_stream s;
+        struct eio_stats   before, after;
+        eio_engine_stats(a->engine, &before);
+        fake_connect(&a->fake, &s, "EIO=4&transport=websocket");
+        fake_advance(&a->fake, 10);
+        fake_frame(&s, floods[i].begin, tb_str_of(floods[i].payload));
+        for (int n = 1; n < 4000; n++)
+            assert_true(fake_frame(&s, floods[i].first, tb_str_of(floods[i].payload)));
+        fake_turn(&a->fake);
+        assert_false(s.is_closed);
+        fake_frame(&s, floods[i].first, tb_str_of(floods[i].payload));
+        fake_turn(&a->fake);
+        assert_true(s.is_closed);
+        eio_engine_stats(a->engine, &after);
+        assert_int_equal(1, after.too_fast - before.too_fast);
+        fake_stream_fini(&s);
+    }
+}
+
+static void
+as_many_in_their_time_are_fine(void **state)
+{
+    struct app        *a = *state;
+    struct fake_stream s;
+
+    fake_connect(&a->fake, &s, "EIO=4&transport=websocket");
+    for (int i = 0; i < 3; i++) {
+        for (int n = 0; n < 4000; n++)
+            assert_true(fake_text(&s, "6"));
+        fake_advance(&a->fake, 4000);
+    }
+    assert_false(s.is_closed);
+    fake_stream_fini(&s);
+}
+
+static void
+packets_by_polling_are_counted_one_by_one(void **state)
+{
+    struct app   *a = *state;
+    struct poller p;
+    struct tb_buf body = TB_BUF_INIT;
+
+    poller_open(a, &p);
+    for (int n = 0; n < 400; n++)
+        tb_buf_add(&body, n == 0 ? TB_LIT("6") : TB_LIT("\x1e" "6"));
+    for (int n = 0; n < 10; n++)
+        assert_int_equal(200, poll_post(&p, body.p));
+    assert_int_equal(400, poll_post(&p, "6"));
+    tb_buf_fini(&body);
+    poller_fini(&p);
+}
+
 int
 main(void)
 {
@@ -310,6 +373,9 @@ main(void)
         T(writable_means_that_nothing_older_waits),
         T(a_stuck_write_is_cut),
         T(the_counters_come_back_to_nothing),
+        T(too_many_frames_end_the_session_whatever_they_are),
+        T(as_many_in_their_time_are_fine),
+        T(packets_by_polling_are_counted_one_by_one),
     };
     return tap_run(tests);
 }

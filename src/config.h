@@ -22,6 +22,8 @@ struct tb_config {
         char    *metrics_from;              /* empty: this machine only */
         bool     app;                       /* yes: the page at /app/ */
         bool     http2;                     /* yes */
+        int64_t  stall_ms;                  /* 5000 */
+        int64_t  stall_abort_ms;            /* 60000; 0: never */
     } server;
     struct {
         char    *cert;                      /* empty: no TLS */

@@ -46,6 +46,10 @@ const struct config_setting config_table[] = {
       .help = "serve the page at /app/, a small chat client" },
     { AT(server, http2), CONFIG_YES_NO, IN(server, http2), .initial = "yes",
       .help = "speak HTTP/2 with those who ask for it, with TLS and without" },
+    { AT(server, stall_ms), CONFIG_NUMBER, IN(server, stall_ms), .initial = "5000", .min = 100, .max = HOUR_MS,
+      .help = "time after which a loop that does not turn is an error in the log" },
+    { AT(server, stall_abort_ms), CONFIG_NUMBER, IN(server, stall_abort_ms), .initial = "60000", .max = HOUR_MS,
+      .help = "time after which the process ends for it, to be started again; 0: never" },
 
     { AT(tls, cert), CONFIG_TEXT, IN(tls, cert), .initial = "", .max = 1024,
       .help = "certificate in PEM, with the chain behind it; empty: no TLS" },

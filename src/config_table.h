@@ -18,7 +18,7 @@ struct config_setting {
 };
 
 enum {
-    CONFIG_SETTINGS = 78,
+    CONFIG_SETTINGS_MOST = 128,         /* room for notes about each */
     CONFIG_MAX_NAME = 64,               /* of keys and variables we know, with a NUL */
     CONFIG_MAX_LINE = 4096,             /* bytes of a line of the file: a list of origins may be long */
     CONFIG_NOT_FOUND = -1,

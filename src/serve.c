@@ -19,6 +19,7 @@
 #include "rest/page.h"
 #include "rest/rest.h"
 #include "serve_control.h"
+#include "serve_stall.h"
 #include "serve_tls.h"
 #include "store/store.h"
 #include "sync/archive.h"
@@ -46,6 +47,7 @@ struct server {
     size_t                 archive_queue;
     struct control        *control;
     struct serve_control   for_control;
+    struct serve_stall    *stall;
     struct tb_thread       loop;
     /* the loop's once it runs; main reads net and chat, to stop them */
     const struct tb_config *config;         /* until is_up */
@@ -512,6 +514,7 @@ serve_open(struct server **out, const struct tb_config *config, const struct ser
         server_free(&s);
         return e->code;
     }
+    s->stall = serve_stall_start(s->net, config);
     say_listening(s, config);
     *out = s;
     return TB_OK;
@@ -591,6 +594,7 @@ serve_close(struct server **s)
     log_info("serve.stopping", "port=%u", (*s)->port);
     serve_stop(*s);
     wait_for(&(*s)->is_settled);
+    serve_stall_stop(&(*s)->stall);
     struct store_status journal;
     store_status((*s)->store, &journal);
     close_layers(*s);

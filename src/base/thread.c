@@ -10,6 +10,7 @@ static const char *const names[] = {
     [TB_MAIN] = "main",     [TB_LOOP] = "loop",     [TB_WRITER] = "writer", [TB_CHECKPOINTER] = "checkpoint",
     [TB_READER] = "reader", [TB_HASHER] = "hasher", [TB_SYNC] = "sync",     [TB_ARCHIVE] = "archive",
     [TB_CONTROL] = "control",
+    [TB_WATCHDOG] = "watchdog",
 };
 
 static _Thread_local enum tb_thread_id mine = TB_MAIN;

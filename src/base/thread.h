@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-enum tb_thread_id { TB_MAIN, TB_LOOP, TB_WRITER, TB_CHECKPOINTER, TB_READER, TB_HASHER, TB_SYNC, TB_ARCHIVE, TB_CONTROL };
+enum tb_thread_id { TB_MAIN, TB_LOOP, TB_WRITER, TB_CHECKPOINTER, TB_READER, TB_HASHER, TB_SYNC, TB_ARCHIVE, TB_CONTROL, TB_WATCHDOG };
 
 struct tb_thread {
     pthread_t          handle;

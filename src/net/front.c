@@ -11,11 +11,12 @@
 #include "base/metrics.h"
 #include "net/guard.h"
 
+#include <assert.h>
 
 enum {
-    GOODBYE_PRIORITIES = 17, /* idle streams that h2o keeps for their priority, and one more; see say_goodbye */
-    SMALL_BODY = NET_MAX_HEAD + 16384, /* a connection that holds less never suffers from what others hold */
-    STUCK_BYTES = 65536,               /* left over by h2o from earlier reads; a frame is 16 KB */
+    GOODBYE_PRIORITIES = 17,                /* idle streams that h2o keeps for their priority, and one more; see say_goodbye */
+    SMALL_BODY = NET_MAX_HEAD + 16384,      /* a connection that holds less never suffers from what others hold */
+    STUCK_BYTES = 65536,                    /* left over by h2o from earlier reads; a frame is 16 KB */
     LOG_EVERY_MS = 1000,
 };
 
@@ -241,11 +242,23 @@ is_stuck(const struct net_conn *c, size_t n_new)
 }
 
 static void
+note_peer(struct net_conn *c)
+{
+    static_assert(sizeof c->peer <= NET_PEER_WORDS * sizeof(uint64_t), "it fits");
+    uint64_t words[NET_PEER_WORDS] = { 0 };
+
+    memcpy(words, c->peer, sizeof c->peer);
+    for (size_t i = 0; i < NET_PEER_WORDS; i++)
+        atomic_store_explicit(&c->net->doing.peer[i], words[i], memory_order_relaxed);
+}
+
+static void
 on_read(h2o_socket_t *sock, const char *err)
 {
     struct net_conn *c = sock->on_close.data;
-    size_t n = sock->bytes_read;
+    size_t           n = sock->bytes_read;
 
+    note_peer(c);
     unhooked(c);
     if (err == NULL && (c->refusal != 0 || is_stuck(c, n))) {
         sock->input->size -= n;

@@ -8,6 +8,7 @@
 #include <h2o.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <time.h>
 
 enum {
     NET_MAX_LISTENERS = 8,      /* addresses one name may stand for; more are not listened on */
@@ -99,6 +100,20 @@ struct net_ticket_key {
     unsigned char name[NET_TICKET_NAME], cipher[32], mac[32];
 };
 
+enum { NET_PEER_WORDS = 6 };
+
+/* What the loop leaves behind of what it does, for the watchdog. Any thread. */
+struct net_doing {
+    clockid_t               cpu_clock;              /* the loop's; fixed by net_open */
+    _Atomic(const char *)   what;                   /* static text */
+    atomic_uint             n_conns;
+    atomic_uint_fast64_t    peer[NET_PEER_WORDS];   /* text; may be half one and half another */
+    atomic_uint_fast64_t    asked, answered;
+};
+
+/* server.c: the loop will set answered to n as soon as it turns. */
+void net_ask(struct net *, uint64_t n);
+
 struct net {
     /* fixed by net_open */
     size_t                 max_body;
@@ -114,6 +129,7 @@ struct net {
     int                    wake_fd;             /* eventfd; written by any thread */
     /* any thread */
     atomic_bool            stop_wanted;
+    struct net_doing       doing;
     /* the loop's */
     h2o_globalconf_t       global;
     h2o_context_t          ctx;

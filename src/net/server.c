@@ -90,7 +90,17 @@ on_wake(h2o_socket_t *sock, const char *err)
 
     (void)ignored;
     (void)err;
+    atomic_store(&net->doing.answered, atomic_load(&net->doing.asked));
+    atomic_store(&net->doing.what, "mailbox");
     tb_mailbox_run(net->inbox);
+    atomic_store(&net->doing.what, "sockets");
+}
+
+void
+net_ask(struct net *net, uint64_t n)
+{
+    atomic_store(&net->doing.asked, n);
+    wake(net);
 }
 
 void
@@ -261,6 +271,9 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
     net->inbox = tb_mailbox_new(MAILBOX_LIMIT, wake, net);
     net->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(net->wake_fd >= 0);
+    atomic_store(&net->doing.what, "nothing");
+    if (pthread_getcpuclockid(pthread_self(), &net->doing.cpu_clock) != 0)
+        net->doing.cpu_clock = CLOCK_PROCESS_CPUTIME_ID;
     init_h2o(net);
     net->wake_sock = watch(net, net->wake_fd, on_wake);
     net_gone_init(net);
@@ -285,8 +298,11 @@ turn(struct net *net, int32_t longest_ms)
     int32_t wait_ms = net_timers_wait(&net->timers, tb_mono_us(net->clock), longest_ms);
 
     net_front_hook_all(net);
+    atomic_store(&net->doing.n_conns, net->n_conns);
+    atomic_store(&net->doing.what, "sockets");
     if (h2o_evloop_run(net->loop, wait_ms) != 0 && errno != EINTR)
         log_warn("net.loop_failed", "why=\"%s\"", strerror(errno));
+    atomic_store(&net->doing.what, "timers");
     net_timers_run(&net->timers, tb_mono_us(net->clock));
 }
 

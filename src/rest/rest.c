@@ -76,8 +76,7 @@ rest_answer_document(struct rest_exchange *x, const struct rest_document *d)
         r.content_type = JSON_BODY;
         r.body = d->text;
     }
-    net_respond(x->http, &r);
-    free_exchange(x);
+    rest_respond(x, &r);
 }
 
 static bool

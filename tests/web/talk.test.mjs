@@ -160,11 +160,15 @@ test('closing the tab logs out, unless one asks to be kept logged in', async () 
   await ned.close();
   ned = await Visitor.to(server, context);
   await ned.isIn();
+  const other = await Visitor.to(server, context);
+  await other.isIn();
   await ned.page.getByRole('button', { name: 'You: ned' }).click();
   await ned.page.getByRole('button', { name: 'Log out' }).click();
   await ned.page.getByLabel('E-mail').waitFor();
   await ned.page.reload();
   await ned.page.getByLabel('E-mail').waitFor();
+  await other.page.getByLabel('E-mail').waitFor();      // it was one login
+  await other.close();
   await ned.close();
   await context.close();
 });

@@ -12,7 +12,11 @@ const ANSWER_MS = 15_000;
 
 export class Api {
   token = null;
-  onUnauthorized = () => {};
+
+  // onUnauthorized: the token counts no longer.
+  constructor({ onUnauthorized }) {
+    this.onUnauthorized = onUnauthorized;
+  }
 
   async ask(method, path, body) {
     const headers = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),

@@ -2,7 +2,7 @@
 import { Api } from './api.js';
 import { Chat } from './chat.js';
 import { at, say } from './dom.js';
-import { forgetLogin, keepLogin, whoIsHere } from './keep.js';
+import { forgetLogin, keepLogin, onLogoutElsewhere, whoIsHere } from './keep.js';
 import { Dialogs } from './view-dialogs.js';
 import { LoginView } from './view-login.js';
 import { MessagesView } from './view-messages.js';
@@ -11,7 +11,8 @@ import { links } from './words.js';
 
 const BANNER_AFTER_MS = 800;        // a line that is back at once is not worth a word
 
-const api = new Api();
+const api = new Api({ onUnauthorized: () => sessionEnded() });
+const sessionEnded = () => leave('Your session has ended. Log in again; what waits here is kept.');
 const login = new LoginView(api, { onLogin: (who, onDevice) => { keepLogin(who, onDevice); enter(who, true); } });
 const rooms = new RoomsView({ onOpen: go });
 const messages = new MessagesView({ onDetails: (message) => dialogs.details(message) });
@@ -30,7 +31,7 @@ function enter(who, isByHand) {
   drawn = undefined;
   chat.addEventListener('change', draw);
   chat.addEventListener('message', ({ detail }) => announce(detail));
-  chat.addEventListener('unauthorized', () => leave('Your session has ended. Log in again; what waits here is kept.'));
+  chat.addEventListener('unauthorized', sessionEnded);
   at('login').hidden = true;
   at('app').hidden = false;
   rooms.enter();
@@ -160,6 +161,7 @@ function announce({ room, message }) {
 }
 
 setInterval(() => { if (chat !== null && !document.hidden) { draw(); } }, 1000);      // seconds that count down, "last seen"
+onLogoutElsewhere(() => leave(''));
 document.addEventListener('visibilitychange', draw);
 addEventListener('focus', draw);
 

@@ -123,7 +123,7 @@ export class Chat extends EventTarget {
   // Many events in a row are one question.
   refreshRoomsSoon() {
     clearTimeout(this.roomsTimer);
-    this.roomsTimer = setTimeout(() => this.refreshRooms(), 300);
+    this.roomsTimer = setTimeout(() => this.refreshRooms(), 100);
   }
 
   forget(roomId) {

@@ -37,6 +37,15 @@ export function forgetLogin() {
   here.removeItem(WHO);
 }
 
+// Another tab that shares the login has ended it.
+export function onLogoutElsewhere(then) {
+  addEventListener('storage', ({ key, newValue, storageArea }) => {
+    if (key === WHO && newValue === null && storageArea === here) {
+      then();
+    }
+  });
+}
+
 // Each message has a key of its own: two tabs of one person then never write over each other's.
 export function waitingOf(userId) {
   const prefix = `${OUT}${userId}.`;

@@ -115,7 +115,7 @@ export class Dialogs {
   drawPeople() {
     const room = this.chat.open;
     const all = [...room.members?.values() ?? []];
-    say(at('people-room'), `${room.name} is ${room.isPrivate ? 'a private room' : 'an open room'}, number ${room.id}.`);
+    say(at('people-room'), `${room.name} is ${room.isPrivate ? 'a private room' : 'an open room'}, number\u00a0${room.id}.`);
     const { isConnected } = this.chat;
     const key = JSON.stringify([room.id, isConnected, all, Math.floor(Date.now() / 60_000)]);
     if (key !== this.drawnPeople || at('people-list').childElementCount === 0) {

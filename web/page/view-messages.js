@@ -102,6 +102,7 @@ export class MessagesView {
   listenToWriting() {
     const text = at('compose-text');
     text.addEventListener('input', () => {
+      this.fit();
       this.chat.open.draft = text.value;
       this.chat.typed(text.value.trim() !== '');
     });
@@ -113,11 +114,21 @@ export class MessagesView {
     });
   }
 
+  // As high as its text, where the browser does not see to that by itself.
+  fit() {
+    if (!CSS.supports('field-sizing', 'content')) {
+      const text = at('compose-text');
+      text.style.height = 'auto';
+      text.style.height = `${text.scrollHeight + 2}px`;     // and its borders
+    }
+  }
+
   send() {
     const text = at('compose-text');
     const { open: room } = this.chat;
     this.chat.send(room.id, text.value);
     text.value = room.draft = '';
+    this.fit();
     text.focus();
     this.sticks = true;
   }
@@ -185,7 +196,7 @@ export class MessagesView {
       built.way.onclick = () => this.onDetails(message);
       say(built.text, message.content);
       say(built.time, clock(message.createdAt));
-      built.time.title = new Date(message.createdAt).toLocaleString('en-GB');
+      built.time.title = `${day(message.createdAt)}, ${clock(message.createdAt)}`;
       this.watch.observe(built.item);
       return built;
     });
@@ -270,6 +281,7 @@ export class MessagesView {
   begin(room) {
     this.forgetRows([]);
     at('compose-text').value = room.draft;
+    this.fit();
     at('compose-text').placeholder = `Message to ${room.name}`;
     this.isNewRoom = true;
     this.atEnd();

@@ -1,6 +1,8 @@
 // What things are called: times, people, and how far a message has come. Pure, so that tests can hold it to its word.
 
 const pad = (n) => String(n).padStart(2, '0');
+const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export function clock(time) {
@@ -18,16 +20,15 @@ export function day(time, now = Date.now()) {
   if (days === 1) {
     return 'Yesterday';
   }
-  const withYear = new Date(time).getFullYear() !== new Date(now).getFullYear();
-  return new Date(time).toLocaleDateString('en-GB', { weekday: 'long', day: 'numeric', month: 'long',
-    ...(withYear ? { year: 'numeric' } : {}) });
+  const d = new Date(time);
+  const year = d.getFullYear() === new Date(now).getFullYear() ? '' : ` ${d.getFullYear()}`;
+  return `${WEEKDAYS[d.getDay()]} ${d.getDate()} ${MONTHS[d.getMonth()]}${year}`;
 }
 
 // In a list there is room for one word: the hour, or the day.
 export function when(time, now = Date.now()) {
-  const name = day(time, now);
-  return name === 'Today' ? clock(time) : name === 'Yesterday' ? name
-    : new Date(time).toLocaleDateString('en-GB', { day: 'numeric', month: 'short' });
+  const name = day(time, now), d = new Date(time);
+  return name === 'Today' ? clock(time) : name === 'Yesterday' ? name : `${d.getDate()} ${MONTHS[d.getMonth()].slice(0, 3)}`;
 }
 
 export function moment(time, now = Date.now()) {
@@ -91,6 +92,9 @@ export function state({ syncedAt, people }) {
   return parts.join(' · ');
 }
 
+const BECAUSE = { no_answer: 'No answer', busy: 'The server is busy', storage_full: 'The server’s disk is full',
+  internal: 'Something went wrong there' };
+
 // One that has not left yet. left: seconds until it is sent again, or 0.
 export function waiting({ status, why, left, isConnected }) {
   if (status === 'failed') {
@@ -100,7 +104,7 @@ export function waiting({ status, why, left, isConnected }) {
     return 'Waits for the connection';
   }
   if (left > 0) {
-    return why === 'rate_limited' ? `A little fast: goes out in ${left} s` : `The server is busy: tried again in ${left} s`;
+    return why === 'rate_limited' ? `A little fast: goes out in ${left} s` : `${BECAUSE[why]}: tried again in ${left} s`;
   }
   return status === 'sending' ? 'Sending' : 'Waits for those before it';
 }

@@ -11,8 +11,8 @@ bool rest_path_matches(tb_str path, tb_str pattern, tb_str *wild);
  * "?cursor=" for the first page. */
 tb_str rest_query_find(tb_str query, tb_str name);
 
-/* Whether a header's comma-separated list names what is wanted, not with a weight of 0 (RFC 9110 section 12.4.2). "*" names only itself
- * here, and a weak tag ("W/...") counts as itself. */
+/* Whether a header's comma-separated list names what is wanted, not with a weight of 0 (RFC 9110 section 12.4.2). "*" names only
+ * itself here, and a weak tag ("W/...") counts as itself. */
 bool rest_lists(tb_str header, tb_str wanted);
 
 /* type is application/json, whatever parameters follow. */

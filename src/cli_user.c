@@ -112,7 +112,7 @@ run_add(const struct options *o)
     return code == TB_OK ? FINE : refuse(&e);
 }
 
-/* ---- tombolo user passwd ---- */
+/* ---- tombolo user passwd; whom a command is about ---- */
 
 struct found {
     int64_t id;
@@ -189,6 +189,47 @@ run_passwd(const struct options *o)
                    " expire,\n%" PRId64 " days after they were made at most.\n",
                    c.auth.token_days);
     }
+    json_decref(user);
+    tb_config_fini(&c);
+    return code == TB_OK ? FINE : refuse(&e);
+}
+
+/* ---- tombolo user email ---- */
+
+static enum tb_code
+set_email(const struct options *o, const struct tb_config *c, json_t **user, struct tb_err *e)
+{
+    tb_str              email = tb_str_of(o->operands[1]);
+    struct cli_journal *j = NULL;
+    int64_t             id;
+
+    if (!tb_str_is_utf8(email))
+        return tb_fail(e, TB_EINPUT, NULL, "the e-mail must be UTF-8");
+    if (chat_check_email(&email, e) != TB_OK || find_user(c->server.data, tb_str_of(o->operands[0]), &id, e) != TB_OK)
+        return e->code;
+    cli_journal_open(&j, c);
+    TB_TRY(cli_journal_ask(j, "user-email",
+                           json_pack("{s:I, s:s%}", "id", (json_int_t)id, "email", email.p, email.n), user, e));
+    cli_journal_close(&j);
+    return e->code;
+}
+
+static enum exit_code
+run_email(const struct options *o)
+{
+    struct tb_config c;
+    struct tb_err    e = { 0 };
+    json_t          *user = NULL;
+
+    if (o->n_operands != 2) {
+        fputs("tombolo: user email takes a user, by id or e-mail, and the e-mail that he is to have\n", stderr);
+        return MISUSED;
+    }
+    if (!cli_load_quietly(o, &c))
+        return MISUSED;
+    enum tb_code code = set_email(o, &c, &user, &e);
+    if (code == TB_OK)
+        tell_added(o, user);
     json_decref(user);
     tb_config_fini(&c);
     return code == TB_OK ? FINE : refuse(&e);
@@ -317,6 +358,11 @@ const struct command cli_user_commands[] = {
       .run = run_passwd,
       .operands = "ID|EMAIL",
       .help = "set an account's password, which is asked for on the terminal" },
+    { .name = "email",
+      .takes = "cdsjH",
+      .run = run_email,
+      .operands = "ID|EMAIL NEW",
+      .help = "give an account another e-mail, as one needs whose e-mail another account has got" },
     { .name = "import",
       .takes = "ncdsjH",
       .run = cli_user_import,

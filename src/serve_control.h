@@ -18,6 +18,7 @@ struct serve_control {              /* the ctx of every command */
  *   sync-repeat: SEQ      -> {seq}: of the new op with the content of own op SEQ
  *   user-add: {email,username,hash}   -> {id,email,username,createdAt}
  *   user-password: {id,hash}          -> {id,email,username}
+ *   user-email: {id,email}            -> the same
  *   backup-begin          -> {folder}: where below the data folder it will be (store/backup.h)
  *   backup-status         -> {state,pages,pagesDone,position,seq,why}: none, running, done or failed
  *   backup-end            -> {}: it is taken, or not wanted any more */

@@ -14,6 +14,7 @@ void               serve_await(struct tb_mailbox **inbox);
 
 enum tb_code serve_user_add(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_user_password(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
+enum tb_code serve_user_email(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_backup_begin(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_backup_status(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_backup_end(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;

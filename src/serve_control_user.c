@@ -56,11 +56,10 @@ serve_user_add(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
 }
 
 static enum tb_code
-change_password(struct store *store, struct store_change_user *r, struct tb_json *j, struct tb_err *e)
+change(struct store *store, struct store_change_user *r, struct tb_json *j, struct tb_err *e)
 {
-    if (chat_password_check_hash(r->password_hash, e) != TB_OK)
-        return e->code;
     struct tb_mailbox *inbox = serve_open_inbox(&r->op);
+
     store_change_user(store, r);
     serve_await(&inbox);
     if (r->op.err.code == TB_OK)
@@ -80,8 +79,24 @@ serve_user_password(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
     if (json_unpack(given, "{s:I, s:s%}", "id", &id, "hash", &r.password_hash.p, &r.password_hash.n) != 0)
         fail(e);
     r.user_id = id;
-    if (e->code == TB_OK)
-        TB_TRY(change_password(((struct serve_control *)ctx)->store, &r, j, e));
+    if (e->code == TB_OK && chat_password_check_hash(r.password_hash, e) == TB_OK)
+        TB_TRY(change(((struct serve_control *)ctx)->store, &r, j, e));
+    json_decref(given);
+    return e->code;
+}
+
+enum tb_code
+serve_user_email(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
+{
+    json_t                  *given = json_loadb(args.n > 0 ? args.p : "", args.n, 0, NULL);
+    struct store_change_user r = { 0 };
+    json_int_t               id = 0;
+
+    if (json_unpack(given, "{s:I, s:s%}", "id", &id, "email", &r.email.p, &r.email.n) != 0)
+        fail(e);
+    r.user_id = id;
+    if (e->code == TB_OK && chat_check_email(&r.email, e) == TB_OK)
+        TB_TRY(change(((struct serve_control *)ctx)->store, &r, j, e));
     json_decref(given);
     return e->code;
 }

@@ -1,4 +1,4 @@
-// tombolo user add | list | passwd | import: beside a running server and without one; passwords from standard input and from a
+// tombolo user add | list | passwd | email | import: beside a running server and without one; passwords from standard input and from a
 // terminal; what is refused, and that nothing of it is half done.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -35,7 +35,7 @@ function file(text) {
 // A command on a terminal of its own; what is typed is what it is asked for, one answer a question.
 function typed(args, answers) {
   return spawnSync('python3', ['-c', `
-import os, pty, re, sys
+import os, pty, re, sys, termios, time
 answers = [a.encode() + b"\\n" for a in sys.argv[1].split("|")]
 pid, fd = pty.fork()
 if pid == 0:
@@ -50,6 +50,8 @@ while True:
         break
     seen += chunk
     while asked < len(re.findall(rb"assword: ", seen)) and answers:
+        while termios.tcgetattr(fd)[3] & termios.ECHO:      # the question is there a moment before the echo is off
+            time.sleep(0.001)
         os.write(fd, answers.pop(0))
         asked += 1
 sys.stdout.buffer.write(seen)
@@ -131,6 +133,25 @@ test('a new password counts from the next login on; tokens stay good, and the co
   refused(await login('eve@example.org', her.password), 401, 'unauthorized');
   done(await login('eve@example.org', 'quite another one'), 200);
   done(await her.get('/rooms'), 200);
+});
+
+test('one whose e-mail another account got logs in with the e-mail that the operator gives him', async () => {
+  const site = await start();
+  const [, loser] = [await person(site, 'first'), await person(site, 'loser')];
+  await site.stop();
+  const sql = spawnSync('sqlite3', [join(site.dir, 'tombolo.db'), `UPDATE user SET email_parked = 1 WHERE id = ${loser.id}`]);
+  assert.equal(sql.status, 0);
+  const at = { data: site.dir };
+  assert.equal(user(['email', String(loser.id), 'First@example.org'], at).code, 1, 'that is taken');
+  assert.equal(user(['email', String(loser.id), 'nonsense'], at).code, 2);
+  assert.equal(user(['email', String(loser.id)], at).code, 2);
+  assert.equal(user(['email', '999', 'x@example.org'], at).code, 1);
+  const again = await start({ data: site.dir });
+  refused(await login('loser@example.org', loser.password, again), 409, 'email_conflict');
+  assert.equal(json(['email', 'loser@example.org', ' found@example.org '], at).email, 'found@example.org');
+  assert.equal(done(await login('found@example.org', loser.password, again), 200).user.id, loser.id);
+  assert.deepEqual(json(['list', '--parked'], at).users, []);
+  await again.stop();
 });
 
 test('list pages by id, filters by text and by parked, and shows control characters as question marks', async () => {

@@ -2,6 +2,14 @@
 # Without docker: scripts/image. The program needs its shared libraries and a place for its journal, nothing else; it runs as a
 # user of its own and, but for /data, on a read-only root.
 
+# Of the page at /app/, what others wrote: npm is for nothing else.
+FROM debian:bookworm-slim AS modules
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates npm \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /modules
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+
 FROM debian:bookworm-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkgconf libh2o-evloop-dev libsqlite3-dev libmariadb-dev libmariadb-dev-compat \
@@ -9,8 +17,11 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /tombolo
 COPY . .
-RUN cmake --preset release -DTB_TESTS=OFF && cmake --build --preset release --target tombolo \
-    && strip build/release/tombolo
+COPY --from=modules /modules/node_modules build/release/web/node_modules
+# Touched: they are what the lock file asks for, whichever of them was copied first.
+RUN touch build/release/web/node_modules/.package-lock.json \
+    && cmake --preset release -DTB_TESTS=OFF && cmake --build --preset release --target tombolo \
+    && test ! -s build/release/web/left-out && strip build/release/tombolo
 
 FROM debian:bookworm-slim
 # What the Debian package depends on as well; a test compares the two.

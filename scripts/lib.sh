@@ -9,7 +9,7 @@ TEST_NEEDS="prove=perl make=make git=git libcmocka-dev clang-14=clang-14 libclan
     clang-format-14=clang-format-14 node=nodejs npm=npm curl=curl openssl=openssl nghttp=nghttp2-client
     nginx=nginx sqlite3=sqlite3 mariadbd=mariadb-server-core
     mariadb=mariadb-client-core python3-socketio python3-aiohttp"
-PACKAGE_NEEDS="dpkg-shlibdeps=dpkg-dev file=file"
+PACKAGE_NEEDS="dpkg-shlibdeps=dpkg-dev file=file npm=npm"
 IMAGE_NEEDS="buildah=buildah debootstrap=debootstrap"
 # To look at the unit and the compose file, and to boot a bare Debian with the package installed.
 # The tests of the page at /app/ look at it with Chromium, and so that it can show more than Latin, with a font.

@@ -52,6 +52,7 @@ test('its packages are those that the Debian package depends on', { skip }, () =
 test('a container serves REST and sockets, is healthy, ends with 0, and the next one has what it wrote', { skip }, async () => {
   const port = await freePort();
   const first = await image.serves(port, RATES);
+  assert.match((await request(first, 'GET', '/app/')).text, /<html/);
   const ann = await person(first, 'ann');
   const room = await ann.room('harbour');
   const line = await Line.to(ann);

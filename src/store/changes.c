@@ -329,6 +329,7 @@ run_add_message(struct journal *j, const struct store_settings *limits, struct s
     struct tb_err        *e = &r->op.err;
     struct store_message *m = &r->message;
 
+    r->was_known = false;               /* it may run twice, see commit_batch */
     if (r->key.p != NULL && (find_known(j, limits, r) != TB_OK || r->was_known))
         return e->code;
     if (member_check(&j->db, r->room_id, r->sender_id, e) != TB_OK || read_sender(j, r->sender_id, &r->op.mem, m, e) != TB_OK)
@@ -439,6 +440,7 @@ run_add_read(struct journal *j, const struct store_settings *limits, struct stor
     struct gathering g = { .mem = &r->op.mem };
 
     (void)limits;
+    r->count = 0;                       /* it may run twice, see commit_batch */
     if (r->room_id != 0 && member_check(&j->db, r->room_id, r->user_id, e) != TB_OK)
         return e->code;
     r->read_at = tb_wall_ms(j->clock);

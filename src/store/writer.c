@@ -36,6 +36,7 @@ TB_HISTOGRAM(transactions, TB_UNIT_US, time_edges, "tombolo_journal_transaction_
              "Transactions of the writer, from their begin to the end of their commit.");
 TB_HISTOGRAM(commits, TB_UNIT_US, time_edges, "tombolo_journal_commit_duration_seconds",
              "COMMIT alone, with the sync of the disk.");
+TB_COUNTER(repeated, "tombolo_journal_batches_repeated_total", "Transactions that were run again, each change guarded by itself.");
 TB_COUNTER(commits_failed, "tombolo_journal_commit_failures_total", "Transactions that could not be committed.");
 
 static const char *const limits_hit[] = { "journal.reserve_mb" };
@@ -170,6 +171,25 @@ refuse_restoring(struct store_op *op)
     op->err.retry_after_s = RESTORING_RETRY_AFTER_S;
 }
 
+/* Into self and the batch of events what they were before an op. */
+static void
+forget_effects(struct writer *w, const struct self *before, size_t n_events)
+{
+    w->journal.self = *before;
+    if (w->journal.batch != NULL)
+        w->journal.batch->n = n_events;
+}
+
+static bool
+is_refused(struct writer *w, struct store_op *op)
+{
+    if (w->facts->is_full && !may_use_reserve(op))
+        refuse_full(op);
+    else if (w->journal.is_restoring && !is_of_sync(op))
+        refuse_restoring(op);
+    return op->err.code != TB_OK;
+}
+
 static void
 run_in_savepoint(struct writer *w, struct store_op *op)
 {
@@ -177,25 +197,61 @@ run_in_savepoint(struct writer *w, struct store_op *op)
     struct self   before = w->journal.self;
     size_t        n_events = w->journal.batch != NULL ? w->journal.batch->n : 0;
 
-    if (w->facts->is_full && !may_use_reserve(op)) {
-        refuse_full(op);
-        return;
-    }
-    if (w->journal.is_restoring && !is_of_sync(op)) {
-        refuse_restoring(op);
-        return;
-    }
-    if (run_sql(w, Q_SAVE, &op->err) != TB_OK)
+    if (is_refused(w, op) || run_sql(w, Q_SAVE, &op->err) != TB_OK)
         return;
     if (change_run(&w->journal, w->settings, op) == TB_OK && run_sql(w, Q_RELEASE, &op->err) == TB_OK)
         return;
-    w->journal.self = before;
-    if (w->journal.batch != NULL)
-        w->journal.batch->n = n_events;
+    forget_effects(w, &before, n_events);
     /* A full disk can make SQLite roll everything back by itself; then there is nothing to undo and no batch left. */
     if (db_in_transaction(&w->journal.db) &&
         (run_sql(w, Q_UNDO, &e) != TB_OK || run_sql(w, Q_RELEASE, &e) != TB_OK))
         rollback_or_die(w);
+}
+
+/* false: it has failed after it had written something, which cannot be undone alone. If SQLite rolled everything back by itself,
+ * there is nothing left to undo. */
+static bool
+run_unguarded(struct writer *w, struct store_op *op)
+{
+    struct self before = w->journal.self;
+    size_t      n_events = w->journal.batch != NULL ? w->journal.batch->n : 0;
+    int64_t     n_written = sqlite3_total_changes64(w->journal.db.sql);
+
+    if (is_refused(w, op) || change_run(&w->journal, w->settings, op) == TB_OK)
+        return true;
+    forget_effects(w, &before, n_events);
+    return sqlite3_total_changes64(w->journal.db.sql) == n_written || !db_in_transaction(&w->journal.db);
+}
+
+/* Each op in a savepoint, so that one that fails does not take its neighbours with it. */
+static void
+run_guarded_all(struct writer *w, struct tb_msg_list *batch)
+{
+    for (struct tb_msg *m = batch->first; m != NULL && db_in_transaction(&w->journal.db); m = m->next)
+        run_in_savepoint(w, TB_CONTAINER(m, struct store_op, msg));
+}
+
+/* A savepoint keeps a copy of each page that is touched, a tenth of all the work; and an op that fails has nearly always been
+ * refused before it wrote anything. So the batch is run without; when one needs to be undone after all, everything is, and runs
+ * again with savepoints. false: nothing has happened yet. */
+static bool
+run_unguarded_all(struct writer *w, struct tb_msg_list *batch, const struct self *before, struct tb_err *e)
+{
+    for (struct tb_msg *m = batch->first; m != NULL; m = m->next)
+        if (is_of_sync(TB_CONTAINER(m, struct store_op, msg)))
+            return false;               /* it changes more than rows and self */
+    for (struct tb_msg *m = batch->first; m != NULL && db_in_transaction(&w->journal.db); m = m->next) {
+        if (run_unguarded(w, TB_CONTAINER(m, struct store_op, msg)))
+            continue;
+        rollback_or_die(w);
+        forget_effects(w, before, 0);
+        for (m = batch->first; m != NULL; m = m->next)
+            TB_CONTAINER(m, struct store_op, msg)->err = (struct tb_err){ 0 };
+        tb_count(&repeated, 0);
+        (void)run_sql(w, Q_BEGIN, e);
+        return false;
+    }
+    return true;
 }
 
 static void
@@ -239,8 +295,8 @@ commit_batch(struct writer *w, struct tb_msg_list *batch)
     struct self   before = w->journal.self;
 
     if (run_sql(w, Q_BEGIN, &e) == TB_OK) {
-        for (struct tb_msg *m = batch->first; m != NULL && db_in_transaction(&w->journal.db); m = m->next)
-            run_in_savepoint(w, TB_CONTAINER(m, struct store_op, msg));
+        if (!run_unguarded_all(w, batch, &before, &e) && e.code == TB_OK)
+            run_guarded_all(w, batch);
         TB_TRY(commit(w, &before, &e));
     }
     if (e.code != TB_OK) {

@@ -101,7 +101,8 @@ take_proved(struct client *c)
     if (n == 0)
         return;
     c->n_proofs -= n;
-    memmove(c->proofs, c->proofs + n, c->n_proofs * sizeof *c->proofs);
+    if (n > 0) /* there may be none at all, and no memory for them */
+        memmove(c->proofs, c->proofs + n, c->n_proofs * sizeof *c->proofs);
     if (c->n_proofs == 0) {         /* idle connections hold no memory for it */
         tb_free(c->proofs);
         c->proofs = NULL;

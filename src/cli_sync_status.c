@@ -75,6 +75,13 @@ server_text(const struct status *s, const char *key)
     return json_string_value(json_object_get(s->server, key));
 }
 
+/* It lacks changes which the centre has only in its tables any more. */
+static bool
+is_taking(const struct status *s)
+{
+    return json_is_integer(json_object_get(s->server, "takenRows"));
+}
+
 static int64_t
 lag_ops(const struct status *s)
 {
@@ -169,6 +176,7 @@ write_status_json(const struct status *s, struct tb_buf *out, struct tb_err *e)
     cli_put_bool(&j, "paused", s->is_paused);
     cli_put_int(&j, "lagOps", lag_ops(s));
     cli_put_int_or_null(&j, "lagSeconds", s->server != NULL, server_int(s, "lagSeconds"));
+    cli_put_int_or_null(&j, "takenRows", is_taking(s), server_int(s, "takenRows"));
     cli_put_str_or_null(&j, "lastSyncedAt", server_text(s, "lastSyncedAt"));
     cli_put_str_or_null(&j, "lastErrorAt", server_text(s, "lastErrorAt"));
     cli_put_str_or_null(&j, "lastError", server_text(s, "lastError"));
@@ -188,6 +196,8 @@ write_server_text(const struct status *s, struct tb_buf *out)
     }
     tb_buf_printf(out, "state          %s\n", server_text(s, "state"));
     tb_buf_printf(out, "last synced    %s\n", server_text(s, "lastSyncedAt") ? server_text(s, "lastSyncedAt") : "not since start");
+    if (is_taking(s))
+        tb_buf_printf(out, "taking         the centre's tables: %" PRId64 " rows so far\n", server_int(s, "takenRows"));
     if (server_text(s, "lastErrorAt") != NULL)
         tb_buf_printf(out, "last error     %s: %s\n", server_text(s, "lastErrorAt"), server_text(s, "lastError"));
 }

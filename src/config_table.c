@@ -190,6 +190,8 @@ const struct config_setting config_table[] = {
       .help = "time to reach it" },
     { AT(sync, io_timeout_ms), CONFIG_NUMBER, IN(sync, io_timeout_ms), .initial = "10000", .min = 100, .max = 600000,
       .help = "time for its answer" },
+    { AT(sync, lease_days), CONFIG_NUMBER, IN(sync, lease_days), .initial = "90", .min = 1, .max = DAYS_MAX,
+      .help = "how long the centre keeps changes for a site that is silent" },
 
     { AT(log, level), CONFIG_CHOICE, IN(log, level), .initial = "info", .choices = levels, .help = "what is logged" },
     { AT(log, format), CONFIG_CHOICE, IN(log, format), .initial = "logfmt", .choices = formats, .help = "how" },

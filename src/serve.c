@@ -120,6 +120,8 @@ sync_settings(struct server *s, const struct tb_config *c, struct sync_target *t
 {
     return (struct sync_settings){
         .store = s->store, .clock = s->clock, .url = c->sync.url, .batch = (size_t)c->sync.batch,
+        .keep_days = (unsigned)c->journal.keep_days,
+        .lease_days = (unsigned)c->sync.lease_days,
         .connect_timeout_ms = (int)c->sync.connect_timeout_ms, .io_timeout_ms = (int)c->sync.io_timeout_ms,
         .dir = c->server.data, .target = target,
         .on_synced = on_synced, .synced_ctx = s,
@@ -249,7 +251,8 @@ sync_of(void *ctx, struct rest_sync *out)
                                .lag_ms = now.lag_ms, .last_synced_at = now.last_synced_at,
                                .failures = now.n_failures, .pushed = now.n_pushed, .pulled = now.n_pulled,
                                .parked = now.n_parked, .refused_streams = now.n_refused_streams,
-                               .centre_ahead_ms = now.centre_ahead_ms, .is_paused = now.is_paused };
+                               .taken = now.n_taken, .forgotten = now.n_forgotten, .centre_ahead_ms = now.centre_ahead_ms,
+                               .is_paused = now.is_paused };
     if (s->archive != NULL) {
         out->archive_waiting = archive_waiting(s->archive);
         out->archive_max = s->archive_queue;

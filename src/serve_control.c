@@ -81,6 +81,11 @@ run_sync_status(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
     serve_put_int(j, "lagSeconds", sync.lag_ms / 1000);
     serve_put_int(j, "ownSeq", journal.own_seq);
     serve_put_int(j, "pushedSeq", sync.pushed_seq);
+    tb_json_key(j, "takenRows");
+    if (sync.is_taking)
+        tb_json_int(j, (int64_t)sync.n_taken);
+    else
+        tb_json_null(j);
     serve_put_time(j, "lastSyncedAt", sync.last_synced_at);
     serve_put_time(j, "lastErrorAt", failed_at);
     tb_json_key(j, "lastError");

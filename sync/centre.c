@@ -148,6 +148,32 @@ sync_centre_facts(struct sync_centre *c, uint32_t node, struct sync_centre_facts
     return each_row(c, "facts", take_facts, out, &n, e);
 }
 
+static enum tb_code
+take_floor(void *ctx, const struct row *r, struct tb_err *e)
+{
+    struct sync_floor *f = ctx;
+
+    (void)e;
+    f->seq = int_of(r, 0);
+    if (text_of(r, 1).n == sizeof f->chain)
+        memcpy(f->chain, r->column[1], sizeof f->chain);
+    return TB_OK;
+}
+
+enum tb_code
+sync_centre_floor(struct sync_centre *c, uint32_t node, struct sync_floor *out, struct tb_err *e)
+{
+    size_t n;
+
+    *out = (struct sync_floor){ 0 };
+    SAY(c,
+        "SELECT s.`floor`,COALESCE(f.`chain`,X'') FROM `site` s LEFT JOIN `op_floor` f ON f.`node`=s.`id` AND "
+        "f.`seq`=s.`floor`"
+        " WHERE s.`id`=%" PRIu32,
+        node);
+    return each_row(c, "floor", take_floor, out, &n, e);
+}
+
 /* ---- parked ops ---- */
 
 struct hand_on {
@@ -183,10 +209,13 @@ sync_centre_parked(struct sync_centre *c, uint32_t node, int64_t after, size_t m
 enum tb_code
 sync_centre_unpark(struct sync_centre *c, uint32_t node, int64_t seq, bool *was_parked, struct tb_err *e)
 {
+    struct link_results results;
+
     SAY(c, "DELETE FROM `parked` WHERE `node`=%" PRIu32 " AND `seq`=%" PRId64, node, seq);
-    if (link_run(&c->link, "unpark", tb_buf_str(&c->sql), e) != TB_OK)
+    if (link_send(&c->link, "unpark", tb_buf_str(&c->sql), e) != TB_OK ||
+        link_read_results(&c->link, "unpark", &results, e) != TB_OK)
         return e->code;
-    *was_parked = mysql_affected_rows(c->link.sql) == 1;
+    *was_parked = results.first_rows == 1;
     return TB_OK;
 }
 
@@ -262,7 +291,7 @@ sync_centre_ops(struct sync_centre *c, uint32_t node, int64_t after, int64_t upt
 }
 
 /* The columns of store/compare.c, in its order. */
-#define MS(column)   "COALESCE(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'1970-01-01 00:00:00'," column ") DIV 1000,0)"
+#define MS(column) SQL_MS(column)
 #define COUNTED(column) "LENGTH(" column ")," column
 #define HASH(columns) "CAST(CONV(SUBSTR(SHA2(CONCAT_WS('|'," columns "),256),1,16),16,10) AS UNSIGNED)"
 

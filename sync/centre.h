@@ -29,6 +29,13 @@ struct sync_centre_facts {
 enum tb_code sync_centre_facts(struct sync_centre *c, uint32_t node, struct sync_centre_facts *out, struct tb_err *e)
     TB_MUST_CHECK;
 
+struct sync_floor {
+    int64_t seq;       /* the site's ops up to there have left op_log; 0: none has */
+    uint8_t chain[16]; /* of that op; zeros: nobody has written it down */
+};
+enum tb_code sync_centre_floor(struct sync_centre *c, uint32_t node, struct sync_floor *out,
+                               struct tb_err *e) TB_MUST_CHECK;
+
 struct sync_parked {
     int64_t seq, code;              /* code: the server's error number */
     int     kind;                   /* enum op_kind; what it was */

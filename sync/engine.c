@@ -168,7 +168,8 @@ pull(struct sync_engine *s)
     struct tb_err e = { 0 };
 
     push_mark(s);       /* if it failed before */
-    if (push_note_parked(s, &e) != TB_OK || sync_pull_step(s->pull, s->follower, &s->me, &e) != TB_OK)
+    if (push_note_parked(s, &e) != TB_OK || sync_pull_step(s->pull, s->follower, &s->me, &e) != TB_OK ||
+        forget_some(s, &e) != TB_OK)
         engine_rest(s, &e);
     else
         engine_move(s, SYNC_PUSHING);

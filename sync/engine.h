@@ -29,6 +29,9 @@ struct sync_facts {                     /* written by the engine, read by any th
     _Atomic uint64_t n_refused_streams; /* sites whose ops do not fit what we have of them, on this link */
     _Atomic int64_t centre_ahead_ms;    /* of our clock, when it was reached last */
     _Atomic uint64_t n_parked;          /* ops whose content the centre refused, since start */
+    _Atomic uint64_t n_forgotten;        /* own ops that have left the centre's op_log, since start */
+    _Atomic bool is_taking;              /* the centre's tables, since ops that we lack have left its op_log */
+    _Atomic uint64_t n_taken;            /* rows of them, since it began last */
     _Atomic int64_t last_synced_ms;     /* wall clock; the last batch that went through; 0: none yet */
 };
 
@@ -39,6 +42,7 @@ struct sync_engine_settings {
     struct tb_mailbox     *inbox;       /* of the thread that steps: hears the store's answers */
     struct sync_facts     *facts;
     size_t                 batch;       /* ops in one batch, at least 1 */
+    struct sync_keep keep;                                   /* in op_log; days 0: for ever */
     uint64_t               seed;        /* of the chance in resting; not 0 */
     void                 (*on_failure)(void *ctx, const struct tb_err *why);    /* hears each one; NULL: nobody does */
     void                  *failure_ctx;

@@ -242,14 +242,22 @@ enrol_let_go(struct sync_engine *s)
 
 enum fit { FITS, NEEDS_NUMBER, WAS_RESTORED, FITS_NOT };
 
-/* Is the end of the journal in the middle of what the centre has of us? Then it is a beginning of that. */
+/* Is the end of the journal in the middle of what the centre has of us? Then it is a beginning of that. Of one that ends before
+ * the oldest op which is still there nobody can say. */
 static enum tb_code
-find_our_end(struct sync_engine *s, bool *is_there, struct tb_err *e)
+find_our_end(struct sync_engine *s, const struct sync_place *p, bool *is_there, struct tb_err *e)
 {
     const struct store_identity *me = &s->me;
 
+    if (me->own_seq < p->floor)
+        return tb_fail(e, TB_ECONFLICT, NULL,
+                       "this copy of the journal ends at our op %" PRId64 ", and the centre has only kept"
+                       " those after %" PRId64 ": it is too old to go on with; start with an empty folder",
+                       me->own_seq, p->floor);
     *is_there = me->own_seq == 0;
-    if (me->own_seq == 0)
+    if (me->own_seq == p->floor)
+        *is_there = me->own_seq == 0 || memcmp(me->own_chain, p->floor_chain, sizeof me->own_chain) == 0;
+    if (me->own_seq == 0 || me->own_seq == p->floor)
         return TB_OK;
     if (read_own(s, me->own_seq - 1, me->own_seq, e) != TB_OK)
         return e->code;
@@ -304,7 +312,7 @@ judge(struct sync_engine *s, const struct sync_place *p, struct tb_err *e)
         return FITS_NOT;
     }
     bool is_longer = p->last_seq > me->own_seq;
-    TB_TRY(is_longer ? find_our_end(s, &is_common, e) : find_their_end(s, p, &is_common, e));
+    TB_TRY(is_longer ? find_our_end(s, p, &is_common, e) : find_their_end(s, p, &is_common, e));
     if (e->code != TB_OK)
         return FITS_NOT;
     if (is_common)
@@ -331,7 +339,7 @@ fit(struct sync_engine *s, const struct sync_place *p)
     struct sync_target *t = s->with.target;
     struct tb_err       e = { 0 };
 
-    if (s->me.epoch > p->epoch && t->ops->set_epoch(t, &s->me, &e) != TB_OK) {
+    if ((s->me.epoch > p->epoch && t->ops->set_epoch(t, &s->me, &e) != TB_OK) || forget_begin(s, &e) != TB_OK) {
         engine_rest(s, &e);
         return;
     }

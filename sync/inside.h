@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of the engine share: engine.c moves between states, enrol.c is all that comes before the first push, push.c
- * the way up, tables.c what goes up first where ops are missing; pull.h is the way down. Threads: the sync thread (see engine.h). */
+ * the way up, tables.c what goes up first where ops are missing, forget.c what leaves the centre; pull.h is the way down.
+ * Threads: the sync thread (see engine.h). */
 #include "engine.h"
 #include "pull.h"
 
@@ -27,6 +28,12 @@ struct sending {                /* of the tables */
     unsigned             refusal;       /* the centre's, of the next op; 0: none */
     char                 why[sizeof((struct tb_err *)0)->why];
     bool                 goes_on;       /* the link was let go of only to look for that one */
+};
+
+struct forgetting { /* of ops in the centre's op_log, on this link */
+    int64_t floor;  /* up to there they may go */
+    bool has_more;
+    int64_t look_at_ms, not_before_ms; /* monotonic */
 };
 
 enum asked { ASKED_NOTHING, ASKED_UNDER_WAY, ASKED_DONE };      /* of the store, before the first push */
@@ -64,6 +71,8 @@ struct sync_engine {
     int64_t                  pushed_at_ms;      /* when pushed_seq became what it is; wall clock */
     /* tables.c */
     struct sending sending;
+    /* forget.c */
+    struct forgetting forgetting;
     /* enrol.c */
     enum asked    asked;
     struct tb_err asked_err;                    /* once it is done */
@@ -101,6 +110,10 @@ void push_mark(struct sync_engine *s);          /* lets the journal know, if it 
 enum tb_code push_note_parked(struct sync_engine *s, struct tb_err *e);     /* asks the centre, if that may have changed */
 void push_stand_at(struct sync_engine *s, int64_t seq, int64_t wall_ms);
 void push_drop(struct sync_engine *s);          /* the link goes: what was gathered is forgotten */
+
+/* forget.c */
+enum tb_code forget_begin(struct sync_engine *s, struct tb_err *e); /* on a new link: says that we are here */
+enum tb_code forget_some(struct sync_engine *s, struct tb_err *e); /* if it is time for it and nothing waits to go up */
 
 /* tables.c */
 void tables_begin(struct sync_engine *s);       /* before the first step in sending on a link */

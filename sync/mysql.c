@@ -2,8 +2,10 @@
  * after a failure the connection is not used again, since nobody can say what state its transaction is in. */
 #include "target.h"
 
+#include "mysql_answer.h"
 #include "mysql_link.h"
 #include "mysql_read.h"
+#include "mysql_rows.h"
 #include "sql.h"
 
 #include "base/clock.h"
@@ -223,26 +225,32 @@ static enum tb_code
 enrol(struct sync_target *t, const struct store_identity *me, struct sync_place *out, struct tb_err *e)
 {
     struct mysql_target *m = self(t);
-    char                 sql[320];
+    char                 sql[384];
     MYSQL_RES           *rows = NULL;
-    tb_str               column[6] = { 0 };
-    uint64_t             epoch = 0, last_seq = 0, now_ms = 0;
+    tb_str               column[8] = { 0 };
+    uint64_t             epoch = 0, last_seq = 0, now_ms = 0, floor = 0;
 
     write_claims(m, me);
     if (link_run(&m->link, "enrol", tb_buf_str(&m->scratch), e) != TB_OK)
         return e->code;
     snprintf(sql, sizeof sql,
-             "SELECT c.`uuid`,s.`uuid`,s.`epoch`,s.`last_seq`,s.`chain`,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS UNSIGNED)"
-             " FROM `site` s, `centre` c WHERE s.`id`=%" PRIu32 " AND c.`id`=1", me->node);
-    if (link_ask(&m->link, "enrol", sql, 6, &rows, column, e) != TB_OK)
+        "SELECT c.`uuid`,s.`uuid`,s.`epoch`,s.`last_seq`,s.`chain`,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS "
+        "UNSIGNED),s.`floor`,"
+        "COALESCE(f.`chain`,X'') FROM `site` s JOIN `centre` c ON c.`id`=1 LEFT JOIN `op_floor` f ON f.`node`=s.`id`"
+        " AND f.`seq`=s.`floor` WHERE s.`id`=%" PRIu32, me->node);
+    if (link_ask(&m->link, "enrol", sql, 8, &rows, column, e) != TB_OK)
         return e->code;
     bool is_sound = tb_str_to_uint(column[2], UINT32_MAX, &epoch) && tb_str_to_uint(column[3], INT64_MAX, &last_seq) &&
-                    column[4].n == sizeof out->chain && tb_str_to_uint(column[5], INT64_MAX, &now_ms);
+                    column[4].n == sizeof out->chain && tb_str_to_uint(column[5], INT64_MAX, &now_ms) &&
+                    tb_str_to_uint(column[6], INT64_MAX, &floor);
     if (is_sound) {
-        *out = (struct sync_place){ .epoch = (uint32_t)epoch, .last_seq = (int64_t)last_seq, .now_ms = (int64_t)now_ms };
+        *out = (struct sync_place){ .epoch = (uint32_t)epoch, .last_seq = (int64_t)last_seq, .now_ms = (int64_t)now_ms,
+                                    .floor = (int64_t)floor };
         copy_uuid(out->centre_uuid, column[0]);
         copy_uuid(out->owner_uuid, column[1]);
         memcpy(out->chain, column[4].p, sizeof out->chain);
+        if (column[7].n == sizeof out->floor_chain)
+            memcpy(out->floor_chain, column[7].p, sizeof out->floor_chain);
     }
     mysql_free_result(rows);
     return is_sound ? TB_OK : tb_fail(e, TB_EIO, NULL, "enrol: the row of site %" PRIu32 " makes no sense", me->node);
@@ -338,8 +346,131 @@ tell_seen(struct sync_target *t, const struct store_identity *me, const struct s
     for (size_t i = 0; i < n; i++)
         tb_buf_printf(&m->scratch, "%sSELECT %" PRIu32 " AS s,%" PRIu32 " AS o,%" PRId64 " AS q", i > 0 ? " UNION ALL " : "",
                       me->node, seen[i].node, seen[i].seq);
-    tb_buf_printf(&m->scratch, ") n ON DUPLICATE KEY UPDATE `seq`=GREATEST(`seen`.`seq`,n.q)");
+    tb_buf_printf(&m->scratch,
+                  ") n ON DUPLICATE KEY UPDATE `seq`=n.q"); /* less than before, if an older copy was restored */
     return link_run(&m->link, "seen", tb_buf_str(&m->scratch), e);
+}
+
+static enum tb_code
+rows_of(struct sync_target *t, struct sync_rows_at *at, size_t max, struct tb_arena *mem,
+        void (*each)(void *ctx, const struct op *), void *ctx, struct tb_err *e)
+{
+    return rows_read(&self(t)->link, at, max, mem, each, ctx, e);
+}
+
+/* ---- what may be forgotten ---- */
+
+#define TODAY "TO_DAYS(UTC_DATE())"
+
+static enum tb_code
+say_here(struct sync_target *t, const struct store_identity *me, struct tb_err *e)
+{
+    struct mysql_target *m = self(t);
+
+    tb_buf_clear(&m->scratch);
+    tb_buf_printf(&m->scratch,
+                  "INSERT INTO `site_day` (`site`,`day`,`seq`) SELECT `id`," TODAY ",`last_seq` FROM `site`"
+                  " WHERE `id`=%" PRIu32 " AND `uuid`=",
+                  me->node);
+    sql_add_text(&m->scratch, tb_str_of(me->journal_uuid));
+    tb_buf_printf(&m->scratch, " ON DUPLICATE KEY UPDATE `site`=`site_day`.`site`");
+    return link_run(&m->link, "day", tb_buf_str(&m->scratch), e);
+}
+
+struct bound {
+    int64_t floor, may_rise_to, day; /* day: the last one that is old enough; 0: none is */
+};
+
+/* A site that has never said that it was here, as older programs do not, was when it pushed last, by its own clock. */
+static enum tb_code
+find_bound(struct mysql_target *m, const struct store_identity *me, const struct sync_keep *keep, struct bound *out,
+           struct tb_err *e)
+{
+    struct mysql_answer a;
+
+    tb_buf_clear(&m->scratch);
+    tb_buf_printf(
+        &m->scratch,
+        "SELECT s.`floor`,LEAST(s.`last_seq`,d.`seq`,COALESCE((SELECT MIN(COALESCE(n.`seq`,0)) FROM `site` o LEFT JOIN"
+        " `seen` n ON n.`site`=o.`id` AND n.`origin`=%" PRIu32 " WHERE o.`id`<>%" PRIu32 " AND COALESCE((SELECT"
+        " MAX(h.`day`) FROM `site_day` h WHERE h.`site`=o.`id`),TO_DAYS(o.`seen_at`))>=" TODAY "-%u),s.`last_seq`)),"
+        "d.`day` FROM `site` s JOIN `site_day` d ON d.`site`=s.`id` WHERE s.`id`=%" PRIu32 " AND d.`day`<=" TODAY "-%u"
+        " ORDER BY d.`day` DESC LIMIT 1",
+        me->node, me->node, keep->lease_days, me->node, keep->days);
+    *out = (struct bound){ 0 };
+    if (answer_ask(&m->link, "floor", tb_buf_str(&m->scratch), 3, &a, e) != TB_OK)
+        return e->code;
+    if (answer_next(&a)) {
+        *out = (struct bound){ .floor = answer_number(&a, 0, INT64_MAX),
+                               .may_rise_to = answer_number(&a, 1, INT64_MAX),
+                               .day = answer_number(&a, 2, INT64_MAX) };
+        if (!a.is_sound)
+            tb_fail(e, TB_EIO, NULL, "floor: a row makes no sense");
+    }
+    answer_free(&a);
+    return e->code;
+}
+
+/* Its chain first: a floor whose chain nobody knows is none. */
+static void
+write_floor(struct mysql_target *m, const struct store_identity *me, const struct bound *b)
+{
+    tb_buf_clear(&m->scratch);
+    tb_buf_printf(&m->scratch,
+                  "START TRANSACTION READ WRITE;\nINSERT INTO `op_floor` (`node`,`seq`,`chain`) SELECT `node`,`seq`,"
+                  "`chain` FROM `op_log` WHERE `node`=%" PRIu32 " AND `seq`=%" PRId64 " ON DUPLICATE KEY UPDATE"
+                  " `seq`=`op_log`.`seq`,`chain`=`op_log`.`chain`;\n",
+                  me->node, b->may_rise_to);
+    tb_buf_printf(&m->scratch,
+                  "UPDATE `site` SET `floor`=%" PRId64 " WHERE `id`=%" PRIu32 " AND `epoch`=%" PRIu32
+                  " AND `floor`<%" PRId64 " AND EXISTS (SELECT 1 FROM `op_floor` WHERE `node`=%" PRIu32
+                  " AND `seq`=%" PRId64 ")"
+                  " AND `uuid`=",
+                  b->may_rise_to, me->node, me->epoch, b->may_rise_to, me->node, b->may_rise_to);
+    sql_add_text(&m->scratch, tb_str_of(me->journal_uuid));
+    tb_buf_printf(&m->scratch,
+                  ";\nDELETE FROM `site_day` WHERE `site`=%" PRIu32 " AND `day`<%" PRId64
+                  ";\nCOMMIT AND NO CHAIN NO RELEASE",
+                  me->node, b->day);
+}
+
+static enum tb_code
+raise_floor(struct sync_target *t, const struct store_identity *me, const struct sync_keep *keep, int64_t *floor,
+            struct tb_err *e)
+{
+    struct mysql_target *m = self(t);
+    struct bound b;
+
+    if (find_bound(m, me, keep, &b, e) != TB_OK)
+        return e->code;
+    *floor = b.floor;
+    if (b.may_rise_to <= b.floor)
+        return TB_OK;
+    write_floor(m, me, &b);
+    if (link_run(&m->link, "floor", tb_buf_str(&m->scratch), e) != TB_OK)
+        return e->code;
+    *floor = b.may_rise_to;
+    return TB_OK;
+}
+
+/* By the floor that is written there, whatever we believe it to be. */
+static enum tb_code
+forget_ops(struct sync_target *t, const struct store_identity *me, int64_t floor, size_t max, size_t *n,
+           struct tb_err *e)
+{
+    struct mysql_target *m = self(t);
+    struct link_results results;
+    char sql[256];
+
+    snprintf(sql, sizeof sql,
+             "DELETE FROM `op_log` WHERE `node`=%" PRIu32 " AND `seq`<=LEAST(%" PRId64 ",(SELECT `floor` FROM"
+             " `site` WHERE `id`=%" PRIu32 ")) ORDER BY `seq` LIMIT %zu",
+             me->node, floor, me->node, max);
+    if (link_send(&m->link, "forget", tb_str_of(sql), e) != TB_OK ||
+        link_read_results(&m->link, "forget", &results, e) != TB_OK)
+        return e->code;
+    *n = (size_t)results.first_rows;
+    return TB_OK;
 }
 
 /* ---- batches ---- */
@@ -469,7 +600,11 @@ free_target(struct sync_target *t)
 
 static const struct sync_target_ops ops = {
     .connect = connect_to, .migrate = migrate, .enrol = enrol, .take_number = take_number, .set_epoch = set_epoch,
-    .heads = heads, .parked = parked, .read_ops = ops_of, .tell_seen = tell_seen, .begin = begin, .add = add, .park = park,
+    .heads = heads, .parked = parked, .read_ops = ops_of, .read_rows = rows_of,
+    .tell_seen = tell_seen,
+    .say_here = say_here,
+    .raise_floor = raise_floor,
+    .forget_ops = forget_ops, .begin = begin, .add = add, .park = park,
     .add_row = add_row, .park_row = park_row, .skip_to = skip_to, .send = send_batch, .finish = finish, .sent = sent,
     .drop = drop, .interrupt = interrupt, .free = free_target,
 };

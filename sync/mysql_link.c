@@ -69,8 +69,12 @@ link_read_results(struct mysql_link *l, const char *what, struct link_results *o
         MYSQL_RES *rows = mysql_store_result(l->sql);
         if (rows == NULL && mysql_errno(l->sql) != 0)
             return link_fail(l, what, e);
-        if (out->n++ == 1)
-            out->second_rows = mysql_affected_rows(l->sql);
+        uint64_t rows_changed = mysql_affected_rows(l->sql); /* asked for now: the next result forgets it */
+        if (out->n == 0)
+            out->first_rows = rows_changed;
+        else if (out->n == 1)
+            out->second_rows = rows_changed;
+        out->n++;
         mysql_free_result(rows);
     }
     return more > 0 ? link_fail(l, what, e) : TB_OK;     /* -1: that was the last */

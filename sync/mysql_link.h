@@ -28,7 +28,7 @@ enum tb_code link_fail(struct mysql_link *l, const char *what, struct tb_err *e)
 
 struct link_results { /* of one text with several statements */
     size_t n;
-    uint64_t second_rows; /* rows that the second statement found or changed */
+    uint64_t first_rows, second_rows; /* rows that those statements found or changed */
 };
 
 /* A text with one or more statements, and its answers: all of it is sent before the first answer is read. */

@@ -1,11 +1,15 @@
 /* A round fills `entries` with what has been read and merged; changes of up to STORE_REMOTE_MAX go to the store one after the
  * other, the next when the one before is durable, and when all have gone the next round begins. Memory is bounded by what a
- * round may read. After a refusal of the store the round is forgotten: the journal, asked anew, says what comes next. */
+ * round may read. After a refusal of the store the round is forgotten: the journal, asked anew, says what comes next. *
+ * Where what we lack of a site has left op_log, the centre's tables are taken first, page by page in the same way: they hold all that
+ * its ops did up to where it stood when the first page was read, and with the last page all sites' streams go on from there. Cut off,
+ * it goes on with the page that was under way; a restart begins again, and passes over what is here. */
 #include "pull.h"
 
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "store/op.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -16,6 +20,7 @@ enum {
     SITE_OPS_MIN = 16,              /* of one site, however many there are */
     SITES_MAX = 4096,
     NEWS_MS = 10000,                /* after the last news it is looked often */
+    PAGE_ROWS = 1000,               /* of the centre's tables */
 };
 
 static const uint64_t edges[] = { TB_LATENCY_EDGES };
@@ -27,9 +32,24 @@ struct stream {                     /* of one other site */
     int64_t             have;       /* applied here */
     int64_t             told;       /* of that, what the centre knows */
     int64_t             head;       /* as of this round */
+    int64_t floor;            /* likewise: what is not above it is no longer in op_log */
+    uint8_t chain[16];        /* of the head */
+    bool is_short;            /* the round before found a gap: if it was not about to leave op_log, it is lost */
     bool                is_refused; /* its ops do not fit what we have of it: left alone on this link */
     struct store_entry *read;       /* in this round */
     size_t              n_read, cap_read, n_merged;
+};
+
+struct taking { /* of the centre's tables */
+    bool is_under_way;
+    struct store_origin_at *goals; /* where all stood when it began: the tables hold that, at least */
+    size_t n_goals;
+    struct sync_rows_at at, next; /* up to at they are here, up to next once ops[] are */
+    struct op *ops;               /* of the page; their text is in mem */
+    size_t n_ops, cap_ops, n_handed;
+    struct tb_arena mem;
+    struct store_take_rows add;
+    int64_t began_ms;
 };
 
 struct sync_pull {
@@ -50,6 +70,7 @@ struct sync_pull {
     /* the change under way */
     struct store_add_remote add;
     bool                    is_adding;
+    struct taking taking;
     /* when */
     int64_t due_ms;
     int64_t news_ms;        /* when there was something last */
@@ -115,6 +136,8 @@ note_head(void *ctx, const struct sync_head *head)
     if (s == NULL)
         return;
     s->head = head->last_seq;
+    s->floor = head->floor;
+    memcpy(s->chain, head->chain, sizeof s->chain);
     memcpy(s->origin.journal_uuid, head->journal_uuid, sizeof s->origin.journal_uuid);
 }
 
@@ -129,6 +152,15 @@ is_any_behind(const struct sync_pull *p)
 {
     for (size_t i = 0; i < p->n_streams; i++)
         if (is_behind(&p->streams[i]))
+            return true;
+    return false;
+}
+
+static bool
+is_any_below_floor(const struct sync_pull *p)
+{
+    for (size_t i = 0; i < p->n_streams; i++)
+        if (is_behind(&p->streams[i]) && p->streams[i].have < p->streams[i].floor)
             return true;
     return false;
 }
@@ -213,8 +245,14 @@ read_streams(struct sync_pull *p, size_t n_behind, struct tb_err *e)
         if (p->target->ops->read_ops(p->target, r.stream->origin.node, r.stream->have, r.stream->head, max,
                                      ROUND_BYTES / n_behind, keep_entry, &r, e) != TB_OK)
             return e->code;
-        if (r.stream->n_read == 0 || r.stream->read[0].seq != r.stream->have + 1)
+        if (r.stream->n_read > 0 && r.stream->read[0].seq == r.stream->have + 1) {
+            r.stream->is_short = false;
+        } else if (r.stream->is_short) {
             refuse_stream(p, r.stream, "the centre has lost what comes next of it");
+        } else {
+            r.stream->is_short = true;
+            r.stream->n_read = 0;
+        }
     }
     return TB_OK;
 }
@@ -323,6 +361,173 @@ hand_over(struct sync_pull *p)
     store_add_remote(p->store, &p->add);
 }
 
+/* ---- taking the tables ---- */
+
+static void
+end_taking(struct sync_pull *p)
+{
+    tb_free(p->taking.goals);
+    tb_free(p->taking.ops);
+    tb_arena_fini(&p->taking.mem);
+    p->taking = (struct taking){ 0 };
+    p->facts->is_taking = false;
+}
+
+static void
+begin_taking(struct sync_pull *p)
+{
+    struct taking *t = &p->taking;
+
+    end_taking(p);
+    t->is_under_way = true;
+    p->facts->is_taking = true;
+    p->facts->n_taken = 0;
+    t->began_ms = now_ms(p);
+    t->goals = tb_alloc(p->n_streams * sizeof *t->goals);
+    for (size_t i = 0; i < p->n_streams; i++) {
+        const struct stream *s = &p->streams[i];
+        if (s->head <= 0 || s->is_refused)
+            continue;
+        struct store_origin_at *to = &t->goals[t->n_goals++];
+        *to = (struct store_origin_at){ .node = s->origin.node, .seq = s->head };
+        memcpy(to->journal_uuid, s->origin.journal_uuid, sizeof to->journal_uuid);
+        memcpy(to->chain, s->chain, sizeof to->chain);
+        if (s->have < s->floor)
+            log_warn("sync.taking_tables", "node=%" PRIu32 " have=%" PRId64 " op_log_begins_after=%" PRId64, to->node,
+                     s->have, s->floor);
+    }
+}
+
+/* A centre that was restored meanwhile holds less than we have been promised: then it begins again. */
+static bool
+holds_goals(struct sync_pull *p)
+{
+    for (size_t i = 0; i < p->taking.n_goals; i++) {
+        const struct stream *s = find_stream(p, p->taking.goals[i].node);
+        if (s == NULL || s->head < p->taking.goals[i].seq)
+            return false;
+    }
+    return true;
+}
+
+static void
+keep_row(void *ctx, const struct op *op)
+{
+    struct taking *t = &((struct sync_pull *)ctx)->taking;
+
+    if (t->n_ops == t->cap_ops) {
+        t->cap_ops = t->cap_ops ? 2 * t->cap_ops : PAGE_ROWS;
+        t->ops = tb_realloc(t->ops, t->cap_ops * sizeof *t->ops);
+    }
+    t->ops[t->n_ops++] = *op;
+}
+
+static bool
+is_about_user(const struct op *op)
+{
+    return op->kind == OP_USER_REGISTERED || op->kind == OP_PROFILE_CHANGED || op->kind == OP_PASSWORD_CHANGED ||
+           op->kind == OP_EMAIL_PARKED || op->kind == OP_LAST_SEEN;
+}
+
+/* As many as fit into a change, but a user whole. */
+static size_t
+next_rows(const struct taking *t)
+{
+    size_t n = t->n_ops - t->n_handed;
+    const struct op *rows = t->ops + t->n_handed;
+
+    if (n <= STORE_REMOTE_MAX)
+        return n;
+    n = STORE_REMOTE_MAX;
+    while (n > 1 && is_about_user(&rows[n]) && is_about_user(&rows[n - 1]) &&
+           op_user(&rows[n]) == op_user(&rows[n - 1]))
+        n--;
+    return n;
+}
+
+static void hand_over_rows(struct sync_pull *p);
+
+/* The journal says from now on that it has all up to there. */
+static void
+note_taken(struct sync_pull *p)
+{
+    struct taking *t = &p->taking;
+
+    for (size_t i = 0; i < t->n_goals; i++) {
+        struct stream *s = find_stream(p, t->goals[i].node);
+        if (s != NULL && s->have < t->goals[i].seq)
+            s->have = t->goals[i].seq;
+    }
+    log_warn("sync.took_tables", "rows=%" PRIuFAST64 " seconds=%" PRId64, (uint_fast64_t)p->facts->n_taken,
+             (now_ms(p) - t->began_ms) / 1000);
+    end_taking(p);
+}
+
+static void
+took(struct store_op *op)
+{
+    struct store_take_rows *r = TB_CONTAINER(op, struct store_take_rows, op);
+    struct sync_pull *p = TB_CONTAINER(r, struct sync_pull, taking.add);
+    struct taking *t = &p->taking;
+
+    p->is_adding = false;
+    p->due_ms = now_ms(p);
+    if (op->err.code != TB_OK) { /* the page is read again */
+        log_warn("sync.not_taken", "rows=%zu why=\"%s\"", r->n, op->err.why);
+        t->n_ops = t->n_handed = 0;
+        p->due_ms += SYNC_PULL_QUIET_MS;
+        store_op_fini(op);
+        return;
+    }
+    p->facts->n_taken += r->n;
+    t->n_handed += r->n;
+    store_op_fini(op);
+    if (t->n_handed < t->n_ops) {
+        if (!p->is_closing)
+            hand_over_rows(p);
+        return;
+    }
+    t->at = t->next;
+    t->n_ops = t->n_handed = 0;
+    if (t->at.of == SYNC_ROWS_END)
+        note_taken(p);
+}
+
+static void
+hand_over_rows(struct sync_pull *p)
+{
+    struct taking *t = &p->taking;
+    size_t n = next_rows(t);
+    bool is_last = t->next.of == SYNC_ROWS_END && t->n_handed + n == t->n_ops;
+
+    t->add = (struct store_take_rows){ .op = { .reply_to = p->inbox, .on_done = took },
+                                       .rows = t->ops + t->n_handed,
+                                       .n = n,
+                                       .origins = t->goals,
+                                       .n_origins = is_last ? t->n_goals : 0 };
+    p->is_adding = true;
+    p->due_ms = INT64_MAX;
+    store_take_rows(p->store, &t->add);
+}
+
+static enum tb_code
+take_page(struct sync_pull *p, struct tb_err *e)
+{
+    struct taking *t = &p->taking;
+
+    tb_arena_fini(&t->mem);
+    t->n_ops = t->n_handed = 0;
+    t->next = t->at;
+    if (p->target->ops->read_rows(p->target, &t->next, PAGE_ROWS, &t->mem, keep_row, p, e) != TB_OK)
+        return e->code;
+    p->due_ms = now_ms(p);
+    if (t->n_ops == 0 && t->next.of != SYNC_ROWS_END)
+        t->at = t->next;
+    else if (!p->is_closing)
+        hand_over_rows(p);
+    return TB_OK;
+}
+
 /* ---- from outside ---- */
 
 struct sync_pull *
@@ -343,6 +548,7 @@ sync_pull_free(struct sync_pull **pp)
     if (p == NULL)
         return;
     forget_round(p);
+    end_taking(p);
     for (size_t i = 0; i < p->n_streams; i++)
         tb_free(p->streams[i].read);
     tb_free(p->streams);
@@ -383,6 +589,10 @@ sync_pull_step(struct sync_pull *p, struct store_follower *f, const struct store
     tb_observe(&round_trips, 0, (uint64_t)(tb_mono_us(p->clock) - begun_us));
     if (tell_seen(p, me, e) != TB_OK)
         return e->code;
+    if (p->taking.is_under_way ? !holds_goals(p) : is_any_below_floor(p))
+        begin_taking(p);
+    if (p->taking.is_under_way)
+        return take_page(p, e);
     for (size_t i = 0; i < p->n_streams; i++)
         n_behind += is_behind(&p->streams[i]);
     wait_for_more(p);

@@ -18,6 +18,7 @@ struct joining {
     struct store_inspector   *journal;
     struct store_identity     me;
     struct sync_centre_facts  facts;
+    struct sync_floor floor; /* of our ops there */
 };
 
 /* ---- the last common op ---- */
@@ -64,11 +65,32 @@ is_common(struct joining *j, int64_t seq, bool *out, struct tb_err *e)
     return TB_OK;
 }
 
+/* Where ops have left op_log it has kept the last one's chain: that one must be common, or else nobody can say which is. */
+static enum tb_code
+check_floor(struct joining *j, int64_t upto, struct tb_err *e)
+{
+    struct found here = { 0 };
+
+    if (store_inspect_ops(j->journal, j->me.node, j->floor.seq - 1, j->floor.seq, keep_here, &here, e) != TB_OK)
+        return e->code;
+    bool has_left_here = !here.is_there && j->floor.seq <= j->me.pushed_seq;
+    bool is_same = here.is_there && memcmp(here.chain, j->floor.chain, sizeof here.chain) == 0;
+    if (upto >= j->floor.seq && (has_left_here || is_same))
+        return TB_OK;
+    return tb_fail(e, TB_ECONFLICT, NULL,
+                   "the centre has only kept our ops after %" PRId64 ", and they part before that: nobody"
+                   " can say which of them are there; start with an empty folder",
+                   j->floor.seq);
+}
+
 /* Of 1..upto; 0: none is. */
 static enum tb_code
 find_common(struct joining *j, int64_t upto, int64_t *out, struct tb_err *e)
 {
-    int64_t yes = 0, no = upto + 1;
+    int64_t yes = j->floor.seq, no = upto + 1;
+
+    if (j->floor.seq > 0 && check_floor(j, upto, e) != TB_OK)
+        return e->code;
 
     while (no - yes > 1) {
         int64_t middle = yes + (no - yes) / 2;
@@ -126,9 +148,10 @@ look(struct joining *j, struct tb_err *e)
         return e->code;
     j->me = *store_inspect_identity(j->journal);
     if (j->target->ops->connect(j->target, e) != TB_OK || j->target->ops->migrate(j->target, e) != TB_OK ||
-        sync_centre_open(&j->centre, &settings, e) != TB_OK)
+        sync_centre_open(&j->centre, &settings, e) != TB_OK ||
+        sync_centre_facts(j->centre, j->me.node, &j->facts, e) != TB_OK)
         return e->code;
-    return sync_centre_facts(j->centre, j->me.node, &j->facts, e);
+    return sync_centre_floor(j->centre, j->me.node, &j->floor, e);
 }
 
 /* The journal's number is nobody's there, or its own and what the centre has is a beginning of it, or the other way round: the
@@ -143,7 +166,7 @@ judge(struct joining *j, struct tb_err *e)
     j->r->was_needless = there->journal_uuid[0] == '\0' || j->me.own_seq == 0;
     if (j->r->was_needless)
         return TB_OK;
-    if (find_common(j, shorter, &j->r->common, e) != TB_OK)
+    if (is_ours && find_common(j, shorter, &j->r->common, e) != TB_OK) /* of two journals' chains nothing is the same */
         return e->code;
     j->r->was_needless = is_ours && j->r->common == shorter && there->epoch <= j->me.epoch;
     if (is_ours && j->r->common < j->me.pushed_seq && there->last_seq < j->me.pushed_seq)

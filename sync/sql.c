@@ -20,7 +20,7 @@
 #define ROWS_PER_STATEMENT 256
 
 /* START TRANSACTION, the fence and COMMIT are shorter than this together; counted so that max_bytes holds for the whole. */
-#define FRAME_BYTES 640
+#define FRAME_BYTES 1024
 
 #define NEWER(table, value, stamp)                                       \
     "n." stamp ">`" table "`.`" value "_stamp` OR (n." stamp "=`" table "`.`" value "_stamp` AND n.node>`" table "`.`" \
@@ -555,6 +555,18 @@ add_fence(struct sql_batch *b, int64_t now_ms)
     tb_buf_printf(&b->text, ",`seen_at`=" SQL_TIME("%" PRId64) " WHERE `id`=%" PRIu32 ";\n", now_ms, b->fence.node);
 }
 
+/* So that what is no longer in op_log can still be compared with. */
+static void
+add_floor(struct sql_batch *b)
+{
+    tb_buf_printf(&b->text,
+                  "INSERT INTO `op_floor` (`node`,`seq`,`chain`) SELECT n.node,n.seq,n.chain FROM (SELECT %" PRIu32
+                  " AS node,%" PRId64 " AS seq,",
+                  b->fence.node, b->last_seq);
+    sql_add_bytes(&b->text, b->last_chain, sizeof b->last_chain);
+    add_literal(&b->text, " AS chain) n ON DUPLICATE KEY UPDATE `seq`=n.seq,`chain`=n.chain;\n");
+}
+
 tb_str
 sql_batch_text(struct sql_batch *b, int64_t now_ms, size_t *n_statements)
 {
@@ -563,6 +575,10 @@ sql_batch_text(struct sql_batch *b, int64_t now_ms, size_t *n_statements)
     tb_buf_add(&b->text, TB_LIT("START TRANSACTION READ WRITE;\n"));
     add_fence(b, now_ms);
     *n_statements = 3;
+    if (b->is_floor) {
+        add_floor(b);
+        ++*n_statements;
+    }
     for (int i = 0; i < SHAPE_COUNT; i++) {
         const struct rows *r = &b->rows[i];
         tb_buf_add(&b->text, tb_buf_str(&r->sql));

@@ -58,5 +58,8 @@ tb_str sql_batch_text(struct sql_batch *b, int64_t now_ms, size_t *n_statements)
 /* Milliseconds since 1970 in UTC, an SQL expression of integers, as DATETIME: exact, and none of the server's time zone. */
 #define SQL_TIME(ms) "TIMESTAMPADD(MICROSECOND," ms "*1000,TIMESTAMP'1970-01-01 00:00:00')"
 
+/* And back, as a number; NULL is 0. */
+#define SQL_MS(column) "COALESCE(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'1970-01-01 00:00:00'," column ") DIV 1000,0)"
+
 void sql_add_text(struct tb_buf *b, tb_str utf8);           /* _utf8mb4 X'...' */
 void sql_add_bytes(struct tb_buf *b, const void *p, size_t n);  /* X'...' */

@@ -141,7 +141,8 @@ start(struct sync *s, const struct sync_settings *with)
     s->ended_msg.run = run_nothing;
     s->engine = sync_engine_new(&(struct sync_engine_settings){
         .store = s->store, .clock = s->clock, .target = s->target, .inbox = s->inbox, .facts = &s->facts, .batch = with->batch,
-        .on_synced = with->on_synced, .synced_ctx = with->synced_ctx,
+        .keep = { .days = with->keep_days, .lease_days = with->lease_days },
+                                        .on_synced = with->on_synced, .synced_ctx = with->synced_ctx,
         .seed = make_seed(), .on_failure = keep_failure, .failure_ctx = s });
     s->is_paused = s->dir != NULL && sync_is_paused_in(s->dir);
     sync_engine_pause(s->engine, s->is_paused);
@@ -242,6 +243,9 @@ sync_status(const struct sync *s, struct sync_status *out)
     out->n_pushed = s->facts.n_pushed;
     out->n_pulled = s->facts.n_pulled;
     out->n_parked = s->facts.n_parked;
+    out->n_forgotten = s->facts.n_forgotten;
+    out->is_taking = s->facts.is_taking;
+    out->n_taken = s->facts.n_taken;
     out->n_refused_streams = s->facts.n_refused_streams;
     out->centre_ahead_ms = s->facts.centre_ahead_ms;
 }

@@ -15,6 +15,8 @@ struct sync_settings {
     const struct tb_clock *clock;
     const char            *url;                 /* mysql://...; NULL or "": there is no centre */
     size_t                 batch;               /* ops that go together, at least 1 */
+    unsigned keep_days;  /* ops that all sites have stay at the centre for so long; 0: for ever */
+    unsigned lease_days; /* a site that has been silent for longer is waited for no more */
     int                    connect_timeout_ms;
     int                    io_timeout_ms;       /* for one answer of the centre */
     const char            *dir;                 /* the data folder, where it is kept that sync is paused; NULL: it is not kept */
@@ -50,7 +52,10 @@ struct sync_status {
     int64_t        pushed_seq;      /* newest own op that is known to be at the centre */
     bool           is_paused;       /* by sync_pause; the state is SYNC_DOWN then */
     uint64_t       n_failures, n_pushed, n_pulled, n_parked;    /* since start */
-    uint64_t       n_refused_streams;       /* other sites whose ops do not fit what we have of them */
+    uint64_t n_forgotten;                              /* own ops that have left the centre's op_log, since start */
+    bool is_taking;             /* the centre's tables, which make good what has left its op_log */
+    uint64_t n_taken;           /* rows of them so far */
+    uint64_t n_refused_streams;       /* other sites whose ops do not fit what we have of them */
     int64_t        centre_ahead_ms;         /* of our clock */
 };
 void sync_status(const struct sync *s, struct sync_status *out);

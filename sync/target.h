@@ -3,6 +3,7 @@
  * (mysql.c), the tests have others.
  * Threads: all calls are made on the sync thread, but interrupt on any. A call may wait for the network as long as the
  * target's own time-outs allow. After any failure the engine calls drop and begins again with connect. */
+#include "base/arena.h"
 #include "base/clock.h"
 #include "store/follow.h"
 #include "sync/sync.h"
@@ -17,13 +18,33 @@ struct sync_place {                     /* where the centre stands with us */
     uint32_t epoch;                         /* of that journal, as it is known there */
     int64_t  last_seq;                      /* the newest op of that node there; 0: none */
     uint8_t  chain[16];                     /* of that op */
-    int64_t  now_ms;                        /* by the centre's clock; 0: it has none */
+    int64_t floor;                   /* ops of that node up to there have left op_log; 0: none has */
+    uint8_t floor_chain[16];         /* of that op */
+    int64_t now_ms;                        /* by the centre's clock; 0: it has none */
 };
 
 struct sync_head {                      /* how far another site has come */
     uint32_t node;
     char     journal_uuid[SYNC_UUID_SIZE];
     int64_t  last_seq;
+    uint8_t chain[16]; /* of that op */
+    int64_t floor;     /* ops up to there have left op_log */
+};
+
+/* How far one has come in the centre's tables; {0}: nowhere yet. */
+enum sync_rows { SYNC_ROWS_USERS, SYNC_ROWS_ROOMS, SYNC_ROWS_HISTORY, SYNC_ROWS_RECEIPTS, SYNC_ROWS_END };
+struct sync_rows_at {
+    enum sync_rows of;
+    int64_t key[2]; /* of users, rooms, receipts: the last row that came */
+    struct {
+        int64_t room, at, id;
+    } member, message; /* of a history: likewise */
+};
+
+/* How long what other sites may still need is kept in the centre's op_log. */
+struct sync_keep {
+    unsigned days;       /* ops that are younger stay, by the centre's calendar */
+    unsigned lease_days; /* a site that has been silent for longer holds nothing */
 };
 
 struct sync_seen { uint32_t node; int64_t seq; };   /* what we have of it */
@@ -53,11 +74,25 @@ struct sync_target_ops {
     /* Ops of one site with after < seq <= upto, in order: at most max, fewer when their bodies exceed max_bytes, but one. */
     enum tb_code (*read_ops)(struct sync_target *, uint32_t node, int64_t after, int64_t upto, size_t max, size_t max_bytes,
                              void (*each)(void *ctx, const struct store_entry *), void *ctx, struct tb_err *e);
+    /* About max rows of the tables that come after at, and moves it. All ops of a user come in one call; text and arrays live
+     * in mem. */
+    enum tb_code (*read_rows)(struct sync_target *, struct sync_rows_at *at, size_t max, struct tb_arena *mem,
+                              void (*each)(void *ctx, const struct op *), void *ctx, struct tb_err *e);
     /* Which of our ops are parked there: at most max, the lowest first. */
     enum tb_code (*parked)(struct sync_target *, const struct store_identity *me, size_t max,
                            void (*each)(void *ctx, int64_t seq), void *ctx, struct tb_err *e);
     /* What we have applied of others, so that the centre knows what all have. n > 0. */
     enum tb_code (*tell_seen)(struct sync_target *, const struct store_identity *me, const struct sync_seen *seen, size_t n,
+                              struct tb_err *e);
+    /* We are here today, by the centre's calendar. */
+    enum tb_code (*say_here)(struct sync_target *, const struct store_identity *me, struct tb_err *e);
+    /* Ops of ours that all sites have which hold a lease, and that are older than keep->days, may leave op_log: *floor is the
+     * newest of them, or of those that have left. */
+    enum tb_code (*raise_floor)(struct sync_target *, const struct store_identity *me, const struct sync_keep *keep,
+                                int64_t *floor, struct tb_err *e);
+    /* Removes some of those, at most max; *n: how many. */
+    enum tb_code (*forget_ops)(struct sync_target *, const struct store_identity *me, int64_t floor, size_t max,
+                               size_t *n,
                               struct tb_err *e);
     /* An empty batch that holds only if the centre still stands at last_seq for me. One may be begun while another is on
      * its way. */

@@ -156,6 +156,8 @@ write_sync(struct tb_buf *out, const struct rest_sync *s)
     counter(out, "tombolo_sync_failures_total", s->failures, "Times that the link was lost or not to be had.");
     counter(out, "tombolo_sync_parked_total", s->parked, "Changes whose content the centre has refused.");
     gauge(out, "tombolo_sync_refused_sites", (int64_t)s->refused_streams, "Sites whose changes do not fit what is here of them.");
+    gauge(out, "tombolo_sync_taken_rows", (int64_t)s->taken, "Rows that the last taking of the centre's tables has brought.");
+    counter(out, "tombolo_sync_forgotten_total", s->forgotten, "Changes of this site that have left the centre's log.");
     seconds(out, "tombolo_sync_clock_ahead_seconds", s->centre_ahead_ms, "The centre's clock less this one.");
 }
 

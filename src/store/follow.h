@@ -85,6 +85,25 @@ struct store_add_remote {
 };
 void store_add_remote(struct store *, struct store_add_remote *);
 
+/* Rows of the centre's tables, as the ops that make them (row_ops.h), for a journal that lacks ops which the centre has no more.
+ * What is known here changes nothing; what is new to sockets is announced, as above. All ops of a user come in one change. With
+ * the last ones comes up to which op of each other site the rows have them: from there on their ops follow. TB_EFULL. */
+struct store_origin_at {
+    uint32_t node;
+    char journal_uuid[37];
+    int64_t seq;
+    uint8_t chain[16];
+};
+
+struct store_take_rows {
+    struct store_op op;
+    const struct op *rows;                 /* in: borrowed until on_done */
+    size_t n;                              /* in: at most STORE_REMOTE_MAX */
+    const struct store_origin_at *origins; /* in: likewise; with the last rows only */
+    size_t n_origins;
+};
+void store_take_rows(struct store *, struct store_take_rows *);
+
 /* Own ops that the journal has lost (an older copy of it was restored) come back from the centre. From the first call until
  * one with is_last has gone through or failed, changes by users get TB_EBUSY. TB_ECONFLICT: they do not follow the journal's
  * end. */

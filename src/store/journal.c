@@ -17,6 +17,8 @@ enum {
     DOUBTS_A_LINE = 1000,   /* of a clock that was set back each op is one */
 };
 
+#define ID_COUNTER_MASK ((INT64_C(1) << ID_COUNTER_BITS) - 1)
+
 void
 store_make_uuid(char out[UUID_SIZE])
 {
@@ -79,7 +81,7 @@ make_identity(struct journal *j, struct tb_err *e)
 }
 
 /* The newest ops follow from each other: a torn or tampered end shows at start, the rest is for `check`. Ops of other origins
- * in between have chains of their own; each is followed from its first op in the range. */
+ * in between have chains of their own; each is followed from its first op in the range. (seq 0: a row of the centre's, take.c.) */
 static enum tb_code
 check_tail(struct journal *j, struct tb_err *e)
 {
@@ -89,7 +91,7 @@ check_tail(struct journal *j, struct tb_err *e)
     sqlite3_stmt *st = db_query(&j->db, Q_TAIL, ARGS(I(from)), e);
 
     while (db_next(&j->db, st, e)) {
-        if ((uint32_t)db_col_int(st, 1) != j->self.node)
+        if ((uint32_t)db_col_int(st, 1) != j->self.node || db_col_int(st, 2) == 0)
             continue;
         seq = db_col_int(st, 2);
         last = to_chain(db_col_text(st, 7));
@@ -141,6 +143,26 @@ journal_new_id(struct journal *j, int64_t *counter)
 {
     assert(*counter + 1 < INT64_C(1) << ID_COUNTER_BITS);
     return (int64_t)j->self.node << ID_COUNTER_BITS | ++*counter;
+}
+
+static void
+keep_counter(const struct journal *j, int64_t *counter, int64_t id)
+{
+    if (id >> ID_COUNTER_BITS == j->self.node && (id & ID_COUNTER_MASK) > *counter)
+        *counter = id & ID_COUNTER_MASK;
+}
+
+void
+journal_keep_counters(struct journal *j, const struct op *op)
+{
+    if (op->kind == OP_USER_REGISTERED)
+        keep_counter(j, &j->self.users, op->user_registered.id);
+    else if (op->kind == OP_ROOM_CREATED)
+        keep_counter(j, &j->self.rooms, op->room_created.id);
+    else if (op->kind == OP_MEMBER_JOINED)
+        keep_counter(j, &j->self.members, op->member_joined.id);
+    else if (op->kind == OP_MESSAGE_SENT)
+        keep_counter(j, &j->self.messages, op->message_sent.id);
 }
 
 /* It was set back while we run. Ops go on from the last one; a person has to look at the clock. */

@@ -45,6 +45,9 @@ enum tb_code journal_read_self(struct db *d, struct self *out, struct tb_err *e)
 /* A new id of a kind, its counter being a member of self: node << 41 | counter. */
 int64_t journal_new_id(struct journal *j, int64_t *counter);
 
+/* An own op, or a row of ours, that comes from elsewhere: no id of it is given again. */
+void journal_keep_counters(struct journal *j, const struct op *op);
+
 /* The next op: kind, version, node and at are set, the rest is the caller's to fill. Later writes of it come after. */
 struct op journal_begin(struct journal *j, enum op_kind kind);
 

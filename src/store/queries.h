@@ -38,7 +38,7 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_TAIL, "SELECT pos, node, seq, at, kind, version, body, chain, room_id, user_id FROM journal"                   \
               " WHERE pos > ?1 ORDER BY pos")                                                                           \
     X(Q_OWN_AFTER, "SELECT pos, node, seq, at, kind, version, body, chain FROM journal"                                \
-                   " WHERE pos > ?1 AND node = ?2 ORDER BY pos LIMIT ?3")                                              \
+                   " WHERE pos > ?1 AND node = ?2 AND seq > 0 ORDER BY pos LIMIT ?3")                                 \
     X(Q_ORIGIN, "SELECT seq, chain FROM origin WHERE node = ?1")                                                       \
     X(Q_SET_ORIGIN, "INSERT INTO origin (node, seq, chain, floor_seq, floor_chain) VALUES (?1, ?2, ?3, 0, ?4)"         \
                     " ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, chain = excluded.chain")                    \
@@ -66,7 +66,7 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_DROP_ALSO, "DELETE FROM journal_also WHERE room_id = ?1 AND pos = ?2")                                         \
     X(Q_DROP_SPAN, "DELETE FROM member_span WHERE user_id = ?1 AND room_id = ?2 AND to_pos = ?3")                      \
     X(Q_RAISE_FLOORS, "INSERT INTO origin (node, seq, chain, floor_seq, floor_chain) SELECT node, last, chain, last, chain"\
-                      " FROM (SELECT node, MAX(seq) AS last, chain FROM journal WHERE pos <= ?1 GROUP BY node) WHERE true"\
+                      " FROM (SELECT node, MAX(seq) AS last, chain FROM journal WHERE pos <= ?1 AND seq > 0 GROUP BY node) WHERE true"\
                       " ON CONFLICT (node) DO UPDATE SET floor_seq = excluded.floor_seq, floor_chain = excluded.floor_chain")\
     X(Q_DROP_OPS, "DELETE FROM journal WHERE pos <= ?1")                                                               \
     /* pruning: messages */                                                                                            \

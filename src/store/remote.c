@@ -1,23 +1,16 @@
 /* What sync brings down: the ops of other sites, and our own when an older copy of the journal was restored. They are stored
  * byte for byte and go through the one op_apply, like those that are made here.
- *
- * An e-mail belongs to the lowest (stamp, user id) of those who claim it. Every claim of every site comes by here, so the
- * site that made the losing one sees it lose and parks it, in the transaction that brought the better claim. */
+ */
 #include "requests.h"
 
-#include "apply.h"
 #include "base/log.h"
+#include "claims.h"
 #include "hlc.h"
+#include "news.h"
 #include "queries.h"
 
 #include <inttypes.h>
 #include <sodium.h>
-
-enum {
-    RECEIPT_NEWS_MS = 5 * 60 * 1000,    /* older receipts of other sites are stored, and nobody is told */
-};
-
-#define ID_COUNTER_MASK ((INT64_C(1) << ID_COUNTER_BITS) - 1)
 
 /* ---- origins ---- */
 
@@ -106,52 +99,6 @@ follow_clock(struct journal *j, struct origin *o, const struct store_entry *entr
                  hlc_ms(entry->at) - tb_wall_ms(j->clock));
 }
 
-/* Whether sockets have no use for it: a membership that changes nothing here, an old receipt. */
-static enum tb_code
-judge_silent(struct journal *j, const struct op *op, bool *is_silent, struct tb_err *e)
-{
-    struct standing was = { 0 };
-
-    *is_silent = false;
-    if (op->kind == OP_MEMBER_JOINED) {
-        TB_TRY(op_standing(&j->db, op->member_joined.room_id, op->member_joined.user_id, op->member_joined.stamp, op->node,
-                           &was, e));
-        *is_silent = !was.is_newer || was.is_member;
-    } else if (op->kind == OP_MEMBER_LEFT) {
-        TB_TRY(op_standing(&j->db, op->member_left.room_id, op->member_left.user_id, op->member_left.stamp, op->node, &was,
-                           e));
-        *is_silent = !was.is_newer || !was.is_member;
-    } else if (op->kind == OP_DELIVERED || op->kind == OP_READ) {
-        *is_silent = op->receipts.at + RECEIPT_NEWS_MS < tb_wall_ms(j->clock);
-    }
-    return e->code;
-}
-
-static bool
-is_for_sockets(const struct op *op)
-{
-    return op->kind == OP_MESSAGE_SENT || op->kind == OP_MEMBER_JOINED || op->kind == OP_MEMBER_LEFT ||
-           op->kind == OP_DELIVERED || op->kind == OP_READ;
-}
-
-/* With the names of the one who sent or joined, as far as his own op has come. */
-static enum tb_code
-announce(struct journal *j, const struct op *op, struct tb_err *e)
-{
-    if (op->kind != OP_MESSAGE_SENT && op->kind != OP_MEMBER_JOINED) {
-        journal_announce(j, op, TB_STR_NULL, TB_STR_NULL);
-        return TB_OK;
-    }
-    sqlite3_stmt *st = db_query(&j->db, Q_SENDER, ARGS(I(op_user(op))), e);
-    if (db_next(&j->db, st, e)) {
-        journal_announce(j, op, db_col_text(st, 0), op->kind == OP_MESSAGE_SENT ? db_col_text(st, 1) : TB_STR_NULL);
-        db_done(st);
-    } else if (e->code == TB_OK) {
-        journal_announce(j, op, TB_STR_NULL, TB_STR_NULL);
-    }
-    return e->code;
-}
-
 static enum tb_code
 take(struct journal *j, const struct store_entry *entry, struct op *op, bool is_silent, struct tb_err *e)
 {
@@ -163,75 +110,7 @@ take(struct journal *j, const struct store_entry *entry, struct op *op, bool is_
     if (op->kind == OP_MESSAGE_SENT && op->node != j->self.node &&
         db_run(&j->db, Q_ARRIVED, ARGS(I(op->message_sent.id), I(tb_wall_ms(j->clock))), e) != TB_OK)
         return e->code;
-    return is_silent || !is_for_sockets(op) ? TB_OK : announce(j, op, e);
-}
-
-/* ---- e-mails ---- */
-
-enum { LOSERS_MAX = 16 };       /* users of this site with one e-mail; there is seldom more than one */
-
-struct loser {
-    int64_t user_id, stamp;
-    tb_str  email;
-};
-
-/* It names the one claim that lost, so that whoever claims the e-mail for him elsewhere at this moment is judged anew, there,
- * and all sites see the same whatever came first. */
-static enum tb_code
-park(struct journal *j, const struct loser *loser, struct tb_err *e)
-{
-    struct op op = journal_begin(j, OP_EMAIL_PARKED);
-
-    op.email_parked.user_id = loser->user_id;
-    op.email_parked.email = loser->email;
-    op.email_parked.stamp = loser->stamp;
-    j->n_emails_parked++;
-    log_warn("sync.email_parked", "user=%" PRId64, loser->user_id);
-    return journal_append(j, &op, e);
-}
-
-/* Those of our users who claim that e-mail and are not the first to do so lose it. */
-static enum tb_code
-judge_email(struct journal *j, tb_str email, struct tb_err *e)
-{
-    struct tb_arena mem = { 0 };
-    struct loser    losers[LOSERS_MAX];
-    size_t          n = 0;
-    sqlite3_stmt   *st = db_query(&j->db, Q_LOST_EMAILS, ARGS(T(op_email_key(email, &mem)), I(j->self.node)), e);
-
-    while (db_next(&j->db, st, e)) {
-        losers[n++] = (struct loser){ .user_id = db_col_int(st, 0), .email = tb_arena_str(&mem, db_col_text(st, 1)),
-                                      .stamp = db_col_int(st, 2) };
-        if (n == LOSERS_MAX) {
-            db_done(st);
-            break;
-        }
-    }
-    for (size_t i = 0; i < n && e->code == TB_OK; i++)
-        TB_TRY(park(j, &losers[i], e));
-    tb_arena_fini(&mem);
-    return e->code;
-}
-
-/* What he claims now may have come before this op and be newer: an account made known by its change of e-mail counts only when
- * its registration is here, too. */
-static enum tb_code
-judge_emails(struct journal *j, const struct op *op, struct tb_err *e)
-{
-    struct tb_arena mem = { 0 };
-    tb_str          email = TB_STR_NULL;
-
-    if (op->kind != OP_USER_REGISTERED && (op->kind != OP_PROFILE_CHANGED || op->profile_changed.email.p == NULL))
-        return TB_OK;
-    sqlite3_stmt *st = db_query(&j->db, Q_SENDER, ARGS(I(op_user(op))), e);
-    if (db_next(&j->db, st, e)) {
-        email = tb_arena_str(&mem, db_col_text(st, 1));
-        db_done(st);
-    }
-    if (e->code == TB_OK && email.p != NULL)
-        TB_TRY(judge_email(j, email, e));
-    tb_arena_fini(&mem);
-    return e->code;
+    return is_silent || !news_is_for_sockets(op) ? TB_OK : news_announce(j, op, e);
 }
 
 /* ---- ops of other sites ---- */
@@ -245,8 +124,8 @@ add_one(struct journal *j, struct origin *o, const struct store_entry *entry, st
 
     follow_clock(j, o, entry);
     if (check_link(entry, o->seq, &o->chain, e) == TB_OK && read_op(entry, entry->kind, &mem, &op, e) == TB_OK &&
-        judge_silent(j, &op, &is_silent, e) == TB_OK && take(j, entry, &op, is_silent, e) == TB_OK)
-        TB_TRY(judge_emails(j, &op, e));
+        news_judge_silent(j, &op, &is_silent, e) == TB_OK && take(j, entry, &op, is_silent, e) == TB_OK)
+        TB_TRY(claims_judge(j, &op, e));
     tb_arena_fini(&mem);
     o->seq = entry->seq;
     memcpy(o->chain.bytes, entry->chain, CHAIN_SIZE);
@@ -285,27 +164,6 @@ run_add_remote(struct journal *j, const struct store_settings *limits, struct st
 
 /* ---- our own, back again ---- */
 
-static void
-keep_counter(const struct journal *j, int64_t *counter, int64_t id)
-{
-    if (id >> ID_COUNTER_BITS == j->self.node && (id & ID_COUNTER_MASK) > *counter)
-        *counter = id & ID_COUNTER_MASK;
-}
-
-/* No id is given twice. */
-static void
-keep_counters(struct journal *j, const struct op *op)
-{
-    if (op->kind == OP_USER_REGISTERED)
-        keep_counter(j, &j->self.users, op->user_registered.id);
-    else if (op->kind == OP_ROOM_CREATED)
-        keep_counter(j, &j->self.rooms, op->room_created.id);
-    else if (op->kind == OP_MEMBER_JOINED)
-        keep_counter(j, &j->self.members, op->member_joined.id);
-    else if (op->kind == OP_MESSAGE_SENT)
-        keep_counter(j, &j->self.messages, op->message_sent.id);
-}
-
 /* What the centre parked has its effect here, where it was made. */
 static enum tb_code
 restore_one(struct journal *j, const struct store_entry *entry, struct tb_err *e)
@@ -322,7 +180,7 @@ restore_one(struct journal *j, const struct store_entry *entry, struct tb_err *e
             j->self.hlc = entry->at;    /* ours was there already, however far ahead */
         j->self.seq = entry->seq;
         memcpy(j->self.chain.bytes, entry->chain, CHAIN_SIZE);
-        keep_counters(j, &op);
+        journal_keep_counters(j, &op);
     }
     tb_arena_fini(&mem);
     return e->code;

@@ -8,8 +8,8 @@
 /* number, struct */
 #define STORE_CHANGES(X)                                                                                          \
     X(add_user) X(change_user) X(add_room) X(add_member) X(remove_member) X(add_message) X(add_read)              \
-    X(add_delivered) X(set_last_seen) X(mark_pushed) X(add_remote) X(restore_own) X(set_node) X(set_epoch) X(set_parked)      \
-    X(repeat_op) X(begin_backup) X(end_backup)
+    X(add_delivered) X(set_last_seen) X(mark_pushed) X(add_remote) X(take_rows) X(restore_own) X(set_node) X(set_epoch)      \
+    X(set_parked) X(repeat_op) X(begin_backup) X(end_backup)
 #define STORE_QUERIES_BY_LANE(X)                                                                                  \
     X(find_login, LANE_LOGIN) X(find_user, LANE_LOGIN) X(find_sent, LANE_LOGIN) X(list_rooms, LANE_LOGIN)         \
     X(list_members, LANE_LOGIN) X(list_messages, LANE_LOGIN) X(list_receipts, LANE_LOGIN)                         \
@@ -30,7 +30,8 @@ enum store_what {
 /* One change inside the transaction under way: checks, then ops. Failing, the caller undoes its savepoint. */
 enum tb_code change_run(struct journal *j, const struct store_settings *limits, struct store_op *op) TB_MUST_CHECK;
 
-/* Those of sync (remote.c). */
+/* Those of sync (remote.c, take.c). */
+enum tb_code run_take_rows(struct journal *j, const struct store_settings *limits, struct store_take_rows *r) TB_MUST_CHECK;
 enum tb_code run_add_remote(struct journal *j, const struct store_settings *limits, struct store_add_remote *r) TB_MUST_CHECK;
 enum tb_code run_restore_own(struct journal *j, const struct store_settings *limits, struct store_restore_own *r)
     TB_MUST_CHECK;

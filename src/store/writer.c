@@ -160,8 +160,9 @@ refuse_full(struct store_op *op)
 static bool
 is_of_sync(const struct store_op *op)
 {
-    return op->what == WHAT_mark_pushed || op->what == WHAT_add_remote || op->what == WHAT_restore_own ||
-           op->what == WHAT_set_node || op->what == WHAT_set_epoch || op->what == WHAT_set_parked;
+    return op->what == WHAT_mark_pushed || op->what == WHAT_add_remote || op->what == WHAT_take_rows ||
+           op->what == WHAT_restore_own || op->what == WHAT_set_node || op->what == WHAT_set_epoch ||
+           op->what == WHAT_set_parked;
 }
 
 static void

@@ -215,15 +215,19 @@ a_schema_one_step_newer_works_and_two_steps_do_not(void **state)
 {
     (void)state;
     push_all(&f);
-    centre_sql(&centre, "INSERT INTO chat.schema_version VALUES (2, 'later', '2030-01-01')");
+    centre_sql(
+        &centre,
+        "INSERT INTO chat.schema_version SELECT MAX(version) + 1, 'later', '2030-01-01' FROM chat.schema_version");
     work_do(&w, 5);
     push_all(&f);
     work_compare(&f, &centre);
-    centre_sql(&centre, "INSERT INTO chat.schema_version VALUES (3, 'latest', '2030-01-01')");
+    centre_sql(
+        &centre,
+        "INSERT INTO chat.schema_version SELECT MAX(version) + 1, 'latest', '2030-01-01' FROM chat.schema_version");
     struct sync *s = work_sync(&f, centre.url);
     work_await_line("use a newer tombolo");
     work_wait(s, SYNC_DOWN);
-    centre_sql(&centre, "DELETE FROM chat.schema_version WHERE version = 3");
+    centre_sql(&centre, "DELETE FROM chat.schema_version WHERE name = 'latest'");
     work_wait(s, SYNC_UP);
     sync_close(&s);
 }

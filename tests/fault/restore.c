@@ -24,7 +24,7 @@ connect_again(void)
 }
 
 static const char *const tables[] = { "centre", "site", "seen", "op_log", "parked", "user", "email_claim", "room", "member",
-                                      "message", "receipt" };
+                                      "message", "receipt", "op_floor", "site_day" };
 
 /* As a dump would hold it: rows of all tables at one moment. */
 static void

@@ -138,7 +138,8 @@ sites_act_anywhere(struct sites *s, size_t n)
 void
 sites_start(struct sites *s, int i)
 {
-    s->site[i].sync = work_sync(&s->site[i].f, s->site[i].proxy.url);
+    s->site[i].sync = s->is_forgetful ? work_sync_forgetful(&s->site[i].f, s->site[i].proxy.url)
+                                      : work_sync(&s->site[i].f, s->site[i].proxy.url);
 }
 
 void
@@ -152,7 +153,7 @@ sites_open(struct sites *s, struct centre *c, uint64_t seed)
 {
     char name[16];
 
-    *s = (struct sites){ .centre = c, .chance = seed * 7919 + 1 };
+    *s = (struct sites){ .centre = c, .chance = seed * 7919 + 1, .is_forgetful = s->is_forgetful };
     centre_sql(c, "DROP DATABASE IF EXISTS chat");
     centre_sql(c, "CREATE DATABASE chat");
     for (int i = 0; i < SITES; i++) {
@@ -178,6 +179,22 @@ sites_close(struct sites *s)
         proxy_stop(&s->site[i].proxy);
         fixture_close(&s->site[i].f);
     }
+}
+
+void
+sites_pass_days(struct sites *s, int days)
+{
+    char sql[96];
+
+    snprintf(sql, sizeof sql, "UPDATE chat.site_day SET day = day - %d ORDER BY day", days);
+    centre_sql(s->centre, sql);
+    snprintf(sql, sizeof sql, "UPDATE chat.site SET seen_at = seen_at - INTERVAL %d DAY", days);
+    centre_sql(s->centre, sql);
+    for (int i = 0; i < SITES; i++)
+        if (s->site[i].sync != NULL) {
+            sites_stop(s, i);
+            sites_start(s, i);
+        }
 }
 
 /* ---- where they stand ---- */
@@ -260,7 +277,10 @@ sites_compare(struct sites *s)
     for (int i = 0; i < SITES; i++) {
         struct site *site = &s->site[i];
         sites_stop(s, i);
-        work_compare(&site->f, s->centre);
+        if (s->is_forgetful)
+            work_compare_kept(&site->f, s->centre);
+        else
+            work_compare(&site->f, s->centre);
         char *pairs = dump_pairs(site);
         assert_string_equal("", pairs);
         tb_free(pairs);

@@ -21,6 +21,7 @@ struct sites {
     int64_t        messages[SITES_MESSAGES];
     size_t         n_messages;
     size_t         n_acts;
+    bool is_forgetful; /* what all have leaves op_log; see sites_pass_days */
 };
 
 /* An empty database, and the sites enrolled one after the other, level and known to each other. */
@@ -33,6 +34,9 @@ void sites_start(struct sites *s, int i);           /* its sync */
 void sites_stop(struct sites *s, int i);
 void sites_act(struct sites *s, int i);             /* one change at site i, which may be refused there */
 void sites_act_anywhere(struct sites *s, size_t n);
+
+/* So many days go by at the centre. Who is there says so. */
+void sites_pass_days(struct sites *s, int days);
 
 /* Waits until each has all ops of all, and the centre too. Fails the test after a minute. */
 void sites_settle(struct sites *s);

@@ -135,7 +135,7 @@ a_centre_emptied_after_ops_have_left_gets_the_tables_instead(void **state)
     assert_int_equal(0, fixture_faults(&f));
 }
 
-static const char *const kept[] = { "centre", "site", "op_log", "user", "email_claim", "room", "member", "message", "receipt" };
+static const char *const kept[] = { "centre", "site", "op_log", "user", "email_claim", "room", "member", "message", "receipt", "op_floor" };
 
 static void
 back_up(void)

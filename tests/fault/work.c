@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,17 +176,31 @@ work_sync(struct fixture *f, const char *url)
     return work_sync_patient(f, url, 2000);
 }
 
-struct sync *
-work_sync_patient(struct fixture *f, const char *url, int io_timeout_ms)
+static struct sync *
+open_sync(struct fixture *f, const char *url, int io_timeout_ms, unsigned keep_days)
 {
     struct sync_settings settings = { .store = f->store, .clock = &tb_clock_system, .url = url, .batch = 100,
-                                      .connect_timeout_ms = 1000, .io_timeout_ms = io_timeout_ms };
+                                      .connect_timeout_ms = 1000, .io_timeout_ms = io_timeout_ms,
+                                      .keep_days = keep_days,
+                                      .lease_days = WORK_LEASE_DAYS };
     struct tb_err        e = { 0 };
     struct sync         *s;
 
     if (sync_open(&s, &settings, &e) != TB_OK)
         fail_msg("sync_open: %s", e.why);
     return s;
+}
+
+struct sync *
+work_sync_patient(struct fixture *f, const char *url, int io_timeout_ms)
+{
+    return open_sync(f, url, io_timeout_ms, 0);
+}
+
+struct sync *
+work_sync_forgetful(struct fixture *f, const char *url)
+{
+    return open_sync(f, url, 2000, WORK_KEEP_DAYS);
 }
 
 void
@@ -338,6 +354,65 @@ compare_site(const char *folder, struct centre *c)
     snprintf(sql, sizeof sql, "SELECT id, HEX(uuid), epoch, last_seq, HEX(chain) FROM site WHERE id = %s", node);
     compare(folder, "site", "SELECT node, hex(uuid), epoch, seq, hex(chain) FROM self", c, sql);
     tb_free(node);
+}
+
+/* Both in the order of (node, seq), which every line begins with. */
+static bool
+comes_before(const char *a, const char *b)
+{
+    char *rest_a, *rest_b;
+    long node_a = strtol(a, &rest_a, 10), node_b = strtol(b, &rest_b, 10);
+
+    return node_a != node_b ? node_a < node_b : strtol(rest_a, NULL, 10) < strtol(rest_b, NULL, 10);
+}
+
+static const char *
+next_line(const char *line)
+{
+    return strchr(line, '\n') + 1;
+}
+
+/* Here: what is above the floor there. There: what a journal that took the tables has not got is none of its concern. */
+static void
+compare_logs(const char *here, const char *there)
+{
+    while (*here != '\0') {
+        while (*there != '\0' && comes_before(there, here))
+            there = next_line(there);
+        size_t n = (size_t)(next_line(here) - here);
+        if (strncmp(here, there, n) != 0)
+            fail_msg("op_log: here %.300s ... there %.300s", here, there);
+        here = next_line(here);
+    }
+}
+
+void
+work_compare_kept(struct fixture *f, struct centre *c)
+{
+    char *holes = centre_dump(
+        c, "SELECT s.id, s.floor, s.last_seq, COUNT(o.seq), MIN(o.seq), MAX(o.seq) FROM site s LEFT JOIN op_log"
+           " o ON o.node = s.id AND o.seq > s.floor GROUP BY s.id, s.floor, s.last_seq HAVING"
+           " COUNT(o.seq) <> s.last_seq - s.floor OR MAX(o.seq) <> s.last_seq");
+    char *there = centre_dump(c, comparisons[0].centre);
+    char *floors = centre_dump(
+        c, "SELECT COALESCE(GROUP_CONCAT(CONCAT(' OR (node = ', id, ' AND seq > ', floor, ')') SEPARATOR ''), '')"
+           " FROM site");
+    struct tb_buf sql = TB_BUF_INIT;
+
+    assert_string_equal("", holes);
+    floors[strlen(floors) - 1] = '\0';
+    tb_buf_printf(
+        &sql,
+        "SELECT node, seq, at, kind, version, hex(chain), hex(body) FROM journal WHERE seq > 0 AND body <> '' AND"
+        " (0%s) ORDER BY node, seq",
+        floors);
+    char *here = work_dump(f->dir, sql.p);
+    compare_logs(here, there);
+    for (size_t i = 1; i < sizeof comparisons / sizeof *comparisons; i++)
+        compare(f->dir, comparisons[i].what, comparisons[i].journal, c, comparisons[i].centre);
+    compare_site(f->dir, c);
+    tb_buf_fini(&sql);
+    tb_free(holes), tb_free(there), tb_free(floors), tb_free(here);
 }
 
 void

@@ -21,6 +21,10 @@ void work_do(struct work *w, size_t n);     /* n changes of all kinds, with cont
 struct sync *work_sync(struct fixture *f, const char *url);
 struct sync *work_sync_patient(struct fixture *f, const char *url, int io_timeout_ms);
 
+/* The same, and what all sites have leaves op_log: after WORK_KEEP_DAYS, or WORK_LEASE_DAYS where a site is silent. */
+enum { WORK_KEEP_DAYS = 30, WORK_LEASE_DAYS = 90 };
+struct sync *work_sync_forgetful(struct fixture *f, const char *url);
+
 /* Waits until the state is that, and (SYNC_UP) nothing is behind. Fails the test after 15 s. */
 void work_wait(const struct sync *s, enum sync_link state);
 
@@ -33,6 +37,9 @@ void work_await_line(const char *text);     /* fails the test after 15 s */
 /* Fails the test at the first row of op_log or of a table that is not as in the journal: of all sites, when there are more. */
 void work_compare(struct fixture *f, struct centre *c);
 void work_compare_folder(const char *folder, struct centre *c);
+
+/* The same, but of op_log only what has not left it, here or there: that is gapless, and the same on both sides. */
+void work_compare_kept(struct fixture *f, struct centre *c);
 
 /* Rows of the journal in that folder as lines, columns parted by blanks; tb_free it. */
 char *work_dump(const char *folder, const char *sql);

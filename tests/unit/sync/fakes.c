@@ -185,6 +185,21 @@ store_add_remote(struct store *s, struct store_add_remote *r)
 }
 
 void
+store_take_rows(struct store *s, struct store_take_rows *r)
+{
+    (void)s;
+    assert_true(r->n <= STORE_REMOTE_MAX);
+    fakes.most_rows = r->n > fakes.most_rows ? r->n : fakes.most_rows;
+    for (size_t i = 0; fakes.rows_answer == TB_OK && i < r->n; i++)
+        fakes.rows_here[r->rows[i].room_created.id]++;
+    for (size_t i = 0; fakes.rows_answer == TB_OK && i < r->n_origins; i++)
+        for (int k = 0; k < 2; k++)
+            if (r->origins[i].node == fakes.heads[k].node)
+                fakes.vector[k] = r->origins[i].seq;
+    post_answer(&r->op, fakes.rows_answer);
+}
+
+void
 store_set_node(struct store *s, struct store_set_node *r)
 {
     (void)s;
@@ -307,6 +322,60 @@ read_ops(struct sync_target *t, uint32_t node, int64_t after, int64_t upto, size
         each(ctx, &entry);
     }
     return network(fakes.refuses_ops, "ops", e);
+}
+
+static enum tb_code
+read_rows(struct sync_target *t, struct sync_rows_at *at, size_t max, struct tb_arena *mem,
+          void (*each)(void *ctx, const struct op *), void *ctx, struct tb_err *e)
+{
+    int64_t upto =
+        at->key[0] + fakes.rows_a_page < fakes.n_table_rows ? at->key[0] + fakes.rows_a_page : fakes.n_table_rows;
+
+    (void)t, (void)mem;
+    assert_true((int64_t)max >= fakes.rows_a_page);
+    fakes.n_pages++;
+    fakes.first_row_asked = at->key[0];
+    if (network(fakes.refuses_rows, "rows", e) != TB_OK)
+        return e->code;
+    while (at->key[0] < upto) {
+        struct op op = { .kind = OP_ROOM_CREATED, .room_created.id = ++at->key[0] };
+        each(ctx, &op);
+    }
+    if (upto == fakes.n_table_rows)
+        at->of = SYNC_ROWS_END;
+    return TB_OK;
+}
+
+static enum tb_code
+say_here(struct sync_target *t, const struct store_identity *me, struct tb_err *e)
+{
+    (void)t, (void)me;
+    fakes.n_here++;
+    return network(false, "day", e);
+}
+
+static enum tb_code
+raise_floor(struct sync_target *t, const struct store_identity *me, const struct sync_keep *keep, int64_t *floor,
+            struct tb_err *e)
+{
+    (void)t, (void)me;
+    assert_int_equal(30, keep->days);
+    fakes.n_floors++;
+    *floor = fakes.may_forget;
+    return network(false, "floor", e);
+}
+
+static enum tb_code
+forget_ops(struct sync_target *t, const struct store_identity *me, int64_t floor, size_t max, size_t *n,
+           struct tb_err *e)
+{
+    (void)t, (void)me;
+    assert_int_equal(fakes.may_forget, floor);
+    fakes.n_forgets++;
+    fakes.now_ms += fakes.forget_ms;
+    *n = fakes.n_in_log < (int64_t)max ? (size_t)fakes.n_in_log : max;
+    fakes.n_in_log -= (int64_t)*n;
+    return network(false, "forget", e);
 }
 
 static enum tb_code
@@ -458,7 +527,11 @@ drop(struct sync_target *t)
 
 static const struct sync_target_ops ops = {
     .connect = connect_to, .migrate = migrate, .enrol = enrol, .take_number = take_number, .set_epoch = set_epoch,
-    .heads = heads, .read_ops = read_ops, .tell_seen = tell_seen, .parked = parked, .begin = begin, .add = add, .park = park,
+    .heads = heads, .read_ops = read_ops, .read_rows = read_rows,
+    .say_here = say_here,
+    .raise_floor = raise_floor,
+    .forget_ops = forget_ops,
+    .tell_seen = tell_seen, .parked = parked, .begin = begin, .add = add, .park = park,
     .add_row = add_row, .park_row = park_row, .skip_to = skip_to, .send = send,
     .finish = finish, .sent = sent, .drop = drop,
 };
@@ -488,6 +561,7 @@ fakes_begin(int64_t n_ops)
 {
     fakes = (struct fakes){
         .now_ms = 5000, .chain_tag = 7, .target = { .ops = &ops }, .batch_limit = 1000,
+        .rows_a_page = 700,
         .me = { .journal_uuid = "journal", .epoch = 1, .own_seq = n_ops },
         .place = { .centre_uuid = "centre", .owner_uuid = "journal", .epoch = 1 },
         .clock = { .wall_ms = wall, .mono_us = mono },
@@ -495,6 +569,7 @@ fakes_begin(int64_t n_ops)
     fakes.inbox = tb_mailbox_new(4, NULL, NULL);
     fakes.engine = sync_engine_new(&(struct sync_engine_settings){
         .clock = &fakes.clock, .target = &fakes.target, .inbox = fakes.inbox, .facts = &fakes.facts, .batch = 10, .seed = 99,
+                                                                   .keep = { .days = 30, .lease_days = 90 },
         .on_failure = hear_failure, .failure_ctx = &fakes, .on_synced = hear_sent, .synced_ctx = &fakes });
 }
 

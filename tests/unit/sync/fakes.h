@@ -52,6 +52,17 @@ struct fakes {
     unsigned           n_looks, n_told;     /* calls of heads and tell_seen */
     struct sync_head   heads[2];            /* other sites; node 0: none */
     int64_t            lost_from;           /* ops of others from there on are not in op_log; 0: all are */
+    int64_t n_table_rows;                 /* of the centre's tables: rooms */
+    int64_t rows_a_page, first_row_asked; /* the key before it */
+    unsigned n_pages;                     /* that were asked for */
+    bool refuses_rows;
+    enum tb_code rows_answer;             /* of the journal, to rows */
+    unsigned rows_here[2000];             /* how often each came */
+    size_t most_rows;                     /* in one change */
+    int64_t may_forget;                   /* the floor that it gives; 0: none */
+    int64_t n_in_log;                     /* ops that are left to be forgotten */
+    unsigned n_here, n_floors, n_forgets; /* calls of say_here, raise_floor, forget_ops */
+    int64_t forget_ms;                    /* that one takes */
     uint32_t           number;              /* that it gives */
     uint32_t           epoch_set;
     /* the engine */

@@ -114,6 +114,8 @@ struct tb_config {
     struct {
         int64_t  level;                     /* enum log_level; info */
         int64_t  format;                    /* enum log_format; logfmt */
+        bool     requests;                  /* a line for each; no */
+        int64_t  slow_ms;                   /* what takes longer has a line; 500; 0: nothing */
     } log;
     char **origins;                         /* config.c's: where each value came from, by place in the table */
 };

@@ -195,6 +195,9 @@ const struct config_setting config_table[] = {
 
     { AT(log, level), CONFIG_CHOICE, IN(log, level), .initial = "info", .choices = levels, .help = "what is logged" },
     { AT(log, format), CONFIG_CHOICE, IN(log, format), .initial = "logfmt", .choices = formats, .help = "how" },
+    { AT(log, requests), CONFIG_YES_NO, IN(log, requests), .initial = "no", .help = "a line for each HTTP request, at level info" },
+    { AT(log, slow_ms), CONFIG_NUMBER, IN(log, slow_ms), .initial = "500", .max = HOUR_MS,
+      .help = "what takes longer has a line in the log; 0: nothing" },
 };
 
 #define N_SETTINGS (sizeof config_table / sizeof config_table[0])

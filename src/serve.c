@@ -11,6 +11,7 @@
 #include "serve.h"
 
 #include "base/log.h"
+#include "base/slow.h"
 #include "base/thread.h"
 #include "chat/chat.h"
 #include "chat/live.h"
@@ -499,6 +500,14 @@ say_listening(const struct server *s, const struct tb_config *c)
              s->port, serve_tls_host(c), s->tls_port, s->redirect_port, c->server.http2 ? "yes" : "no", c->server.data);
 }
 
+static void
+set_log(const struct tb_config *config, const struct tb_clock *clock)
+{
+    log_set((enum log_level)config->log.level, (enum log_format)config->log.format);
+    log_set_requests(config->log.requests);
+    slow_set(config->log.slow_ms, clock);
+}
+
 enum tb_code
 serve_open(struct server **out, const struct tb_config *config, const struct serve_parts *parts, struct tb_err *e)
 {
@@ -511,7 +520,7 @@ serve_open(struct server **out, const struct tb_config *config, const struct ser
     sem_init(&s->is_up, 0, 0);
     sem_init(&s->is_settled, 0, 0);
     sem_init(&s->store_is_closed, 0, 0);
-    log_set((enum log_level)config->log.level, (enum log_format)config->log.format);
+    set_log(config, s->clock);
     if (open_layers(s, config, parts, e) != TB_OK) {
         close_layers(s);
         server_free(&s);
@@ -574,9 +583,9 @@ serve_reload(struct server *s, const struct tb_config *config)
 
     *r = (struct reload){ .msg.run = run_reload, .server = s, .certificate = reload_certificate(s, config),
                           .chat = chat_limits(config), .live = live_limits(config) };
-    log_set((enum log_level)config->log.level, (enum log_format)config->log.format);
+    set_log(config, s->clock);
     tb_mailbox_post_always(net_mailbox(s->net), &r->msg);
-    log_info("serve.reloaded", "level=%d", (int)config->log.level);
+    log_info("serve.reloaded", "log_level=%d", (int)config->log.level);
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/slow.h"
 #include "base/thread.h"
 
 #include <assert.h>
@@ -236,6 +237,14 @@ refuse_for_a_while(struct archive *a, const struct tb_err *e)
 }
 
 static void
+note(int64_t took_us, const struct store_beyond *r)
+{
+    tb_observe(&durations, 0, (uint64_t)took_us);
+    if (slow_is(took_us))
+        slow_log(SLOW_ARCHIVE, took_us, "what=%s", r->what == STORE_BEYOND_PAGE ? "page" : "receipts");
+}
+
+static void
 read_it(struct archive *a, struct store_beyond *r)
 {
     bool           was_settled = a->is_settled;
@@ -248,7 +257,7 @@ read_it(struct archive *a, struct store_beyond *r)
         r->n = 0;
         TB_TRY(try_once(a, r, e));
     }
-    tb_observe(&durations, 0, (uint64_t)(tb_mono_us(a->with.clock) - began_us));
+    note(tb_mono_us(a->with.clock) - began_us, r);
     if (is_of_the_link(e->code))
         refuse_for_a_while(a, e);
     else
@@ -259,7 +268,10 @@ static void
 run_answer(struct tb_msg *msg)
 {
     struct store_op *op = TB_CONTAINER(msg, struct store_op, msg);
+
+    log_about(op->about);
     op->on_done(op);
+    log_about(TB_STR_NULL);
 }
 
 static void
@@ -267,10 +279,12 @@ serve(struct archive *a, struct store_beyond *r)
 {
     int64_t now = tb_mono_ms(a->with.clock);
 
+    log_about(r->op.about);
     if (a->is_stopping || now < a->refuse_until_ms || now > r->give_up_ms)
         tb_fail(&r->op.err, TB_EBUSY, NULL, "the centre is out of reach, or too slow");
     else
         read_it(a, r);
+    log_about(TB_STR_NULL);
     r->op.msg.run = run_answer;
     tb_mailbox_post_always(r->op.reply_to, &r->op.msg);
 }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/slow.h"
 #include "store/hlc.h"
 
 #include <inttypes.h>
@@ -278,6 +279,15 @@ tell_sent(struct sync_engine *s)
         s->with.on_synced(s->with.synced_ctx, sent, n, s->pushed_at_ms);
 }
 
+static void
+note_batch(int64_t took_us, size_t n)
+{
+    tb_observe(&durations, 0, (uint64_t)took_us);
+    tb_observe(&sizes, 0, n);
+    if (slow_is(took_us))
+        slow_log(SLOW_SYNC, took_us, "ops=%zu", n);
+}
+
 void
 push(struct sync_engine *s)
 {
@@ -304,8 +314,7 @@ push(struct sync_engine *s)
         fail(s, &sent, &e);
         return;
     }
-    tb_observe(&durations, 0, (uint64_t)(tb_mono_us(s->with.clock) - begun_us));
-    tb_observe(&sizes, 0, sent.n);
+    note_batch(tb_mono_us(s->with.clock) - begun_us, sent.n);
     push_stand_at(s, sent.last_seq, tb_wall_ms(s->with.clock));
     s->with.facts->last_synced_ms = s->pushed_at_ms;
     s->with.facts->n_pushed += sent.n;

@@ -54,6 +54,7 @@ enum { CHAT_OPS = 3 };                          /* no call needs more of the sto
 struct chat_call {                              /* the first member of every call below */
     void           (*on_done)(struct chat_call *);  /* in */
     int64_t          user_id;                   /* in: who asks; 0 where nobody is known yet */
+    tb_str           about;                     /* in: what the log says whom it is for (log_about); borrowed until on_done */
     tb_str           peer;                      /* in: his address, where passwords are tried; borrowed until on_done */
     struct tb_err    err;                       /* out */
     struct chat     *chat;                      /* the chat's, as are the next two */

@@ -3,6 +3,7 @@
 #include "live_inside.h"
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "chat/inside.h"
 #include "chat/render.h"
@@ -43,6 +44,7 @@ struct request {                        /* one event on its way to its ack */
     int64_t            ack;
     size_t             event;           /* its place in events */
     struct payload     in;
+    char               about[LOG_ABOUT_SIZE];   /* the socket's, which may end before this does */
     struct tb_arena    mem;             /* what `in` points into */
     union {
         struct chat_call call;
@@ -109,6 +111,8 @@ finish(struct request *r, void (*add)(struct tb_json *j, const struct request *r
     struct tb_json j = tb_json_to(&args);
 
     count(r->event, r->call.err.code);
+    if (r->call.err.code == TB_EINTERNAL || r->call.err.code == TB_EIO)
+        log_error("live.failed", "event=%s why=\"%s\"", names[r->event], r->call.err.why);
     if (r->call.err.code != TB_OK) {
         ack_failure(r->socket, r->ack, &r->call.err);
     } else {
@@ -301,6 +305,7 @@ events_take(struct client *c, const struct sio_event *ev)
     r->socket = sio_socket_ref(c->socket);
     r->ack = ev->ack;
     r->event = event;
+    r->call.about = client_about(c, r->about);
     r->call.user_id = c->user->id;
     if (read_payload(&events[event], ev, r, &r->call.err) != TB_OK) {
         count(r->event, r->call.err.code);
@@ -308,5 +313,7 @@ events_take(struct client *c, const struct sio_event *ev)
         free_request(r);
         return;
     }
+    log_about(r->call.about);
     events[event].start(c->live, r);
+    log_about(TB_STR_NULL);
 }

@@ -585,7 +585,7 @@ take_page(struct client *c, struct store_catch_up *r)
 
     tb_count(&pages, 0);
     if (r->op.err.code != TB_OK) {      /* busy, or the disk: it comes back and tries again */
-        log_warn("live.page_failed", "user=%" PRId64 " why=\"%s\"", c->user->id, r->op.err.why);
+        log_warn("live.page_failed", "user=%" PRId64 " socket=%s why=\"%s\"", c->user->id, c->sid, r->op.err.why);
         client_drop(c);
         return;
     }

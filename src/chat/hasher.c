@@ -3,9 +3,11 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/slow.h"
 #include "base/thread.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -31,7 +33,10 @@ static void
 deliver(struct tb_msg *m)
 {
     struct chat_hash_job *job = TB_CONTAINER(m, struct chat_hash_job, msg);
+
+    log_about(job->about);
     job->on_done(job);
+    log_about(TB_STR_NULL);
 }
 
 static void
@@ -53,6 +58,19 @@ verify(struct chat_hash_job *job, enum chat_cost cost)
 }
 
 static void
+note(const struct chat_hash_job *job, int64_t begun_us)
+{
+    int64_t now_us = tb_mono_us(&tb_clock_system), took_us = now_us - begun_us;
+
+    tb_observe(&durations, 0, (uint64_t)took_us);
+    if (!slow_is(now_us - job->posted_us))
+        return;
+    log_about(job->about);
+    slow_log(SLOW_HASH, now_us - job->posted_us, "worked_ms=%" PRId64, took_us / 1000);
+    log_about(TB_STR_NULL);
+}
+
+static void
 work(struct tb_msg *m)
 {
     struct chat_hash_job *job = TB_CONTAINER(m, struct chat_hash_job, msg);
@@ -67,7 +85,7 @@ work(struct tb_msg *m)
     else
         code = chat_password_hash(job->password, h->cost, job->hash, &job->err);
     assert(code == job->err.code);
-    tb_observe(&durations, 0, (uint64_t)(tb_mono_us(&tb_clock_system) - begun_us));
+    note(job, begun_us);
     answer(job);
 }
 
@@ -130,6 +148,7 @@ void
 chat_hasher_post(struct chat_hasher *h, struct chat_hash_job *job)
 {
     job->hasher = h;
+    job->posted_us = tb_mono_us(&tb_clock_system);
     job->err = (struct tb_err){ .code = TB_OK };
     job->hash[0] = '\0';
     job->msg.run = work;

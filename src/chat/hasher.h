@@ -15,11 +15,13 @@ struct chat_hash_job {
     struct tb_msg      msg;                             /* the hasher's */
     struct tb_mailbox *reply_to;                        /* in */
     void             (*on_done)(struct chat_hash_job *);/* in: called exactly once, on the thread of reply_to */
+    tb_str             about;                           /* in: for the log (log_about); borrowed until on_done */
     tb_str             password;                        /* in: borrowed until on_done */
     tb_str             against;                         /* in: the hash to verify; p NULL: make one. Borrowed likewise */
     struct tb_err      err;                             /* out: TB_EAUTH: not the password */
     char               hash[CHAT_HASH_SIZE];            /* out: the new hash; after verifying, "" unless the old is weak */
-    struct chat_hasher *hasher;                         /* the hasher's */
+    struct chat_hasher *hasher;                         /* the hasher's, as is the next */
+    int64_t            posted_us;
 };
 
 struct chat_hasher;

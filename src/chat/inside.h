@@ -42,6 +42,7 @@ chat_ready(struct chat_call *call, struct store_op *op, void (*on_done)(struct s
     call->ops[call->n_ops++] = op;
     op->reply_to = call->chat->mailbox;
     op->on_done = on_done;
+    op->about = call->about;
 }
 
 static inline void

@@ -56,6 +56,23 @@ live_room_name(int64_t room_id, char out[24])
     return (tb_str){ .p = out, .n = (size_t)n };
 }
 
+/* "socket=<sid> user=<id>": made for each event, hence without printf. */
+tb_str
+client_about(const struct client *c, char out[LOG_ABOUT_SIZE])
+{
+    const tb_str socket = TB_LIT("socket="), user = TB_LIT(" user=");
+    char         digits[20];
+    size_t       n_sid = sizeof c->sid - 1, n = 0, k = sizeof digits;
+
+    memcpy(out, socket.p, socket.n), n += socket.n;
+    memcpy(out + n, c->sid, n_sid), n += n_sid;
+    memcpy(out + n, user.p, user.n), n += user.n;
+    for (int64_t id = c->user->id; k == sizeof digits || id > 0; id /= 10)
+        digits[--k] = (char)('0' + id % 10);
+    memcpy(out + n, digits + k, sizeof digits - k);
+    return (tb_str){ .p = out, .n = n + sizeof digits - k };
+}
+
 void
 live_hit(enum live_limit which)
 {
@@ -428,7 +445,7 @@ on_disconnect(void *ctx, struct sio_socket *sk, enum sio_reason why)
     (void)ctx;
     if (c == NULL)
         return;
-    log_debug("live.disconnect", "user=%" PRId64 " why=\"%s\"", c->user->id, sio_reason_text(why));
+    log_debug("live.disconnect", "user=%" PRId64 " socket=%s why=\"%s\"", c->user->id, c->sid, sio_reason_text(why));
     delivery_forget(c);
     remove_client(c);
     c->socket = NULL;

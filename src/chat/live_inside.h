@@ -1,5 +1,6 @@
 #pragma once
 /* What the files of the live part share. Threads: the loop owns all of it. */
+#include "base/log.h"
 #include "chat/limit.h"
 #include "chat/live.h"
 #include "chat/recovery.h"
@@ -134,6 +135,7 @@ void         live_wake(struct live *l, int64_t at_ms);      /* tick then, or ear
 struct user *live_find_user(const struct live *l, int64_t id);
 void         live_forget_user(struct live *l, struct user *u);      /* he is offline, and that was told */
 void         client_set_state(struct client *c, enum client_state to);
+tb_str       client_about(const struct client *c, char out[LOG_ABOUT_SIZE]);    /* for the log: whose socket */
 void         client_drop(struct client *c);     /* ends the connection; the client will come back */
 tb_str       live_room_name(int64_t room_id, char out[24]);
 

@@ -95,5 +95,5 @@ net_cors_add(struct net *net, h2o_req_t *req)
     if (origin.n == 0)
         return;
     add(req, TB_LIT("access-control-allow-origin"), origin);
-    add(req, TB_LIT("access-control-expose-headers"), TB_LIT("retry-after"));
+    add(req, TB_LIT("access-control-expose-headers"), TB_LIT("retry-after, x-request-id"));
 }

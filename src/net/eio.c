@@ -254,6 +254,7 @@ on_request(void *ctx, struct net_request *net)
     struct net_eio *h = ctx;
 
     net->tally = tally_of(h, net);
+    net->may_wait = net->tally == h->gets;
     if (net->upgrade.n > 0) {
         upgrade(h, net);
         return;

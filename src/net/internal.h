@@ -69,6 +69,7 @@ struct net_req {
     struct net_req    *next, *prev;     /* net->unanswered, as long as h2o is not NULL */
     bool               is_head;
     int64_t            begun_us;        /* when it was whole */
+    char               made_id[17];
     size_t             n_headers;
     struct net_header *headers;         /* they and all text follow the struct in the same block */
 };
@@ -157,6 +158,7 @@ struct net {
     struct net_req        *unanswered;
     size_t                 n_owed;              /* requests that handlers hold, unanswered or gone */
     h2o_linklist_t         postponed;           /* streams with more input than a turn takes */
+    uint32_t               id_start, n_ids;     /* of requests; the start differs from process to process */
     struct net_timer      *next_turn;           /* set when there are any */
     struct net_timers      timers;
     struct net_timer      *sweep;

@@ -81,14 +81,20 @@ struct net_request {
     tb_str query;                   /* without the "?", undecoded, maybe empty */
     tb_str body;
     tb_str peer;                    /* address in text, no port; IPv4 in its own form also over an IPv6 listener */
+    tb_str id;                      /* X-Request-Id: the client's if it is sane, else made here; it goes back with the answer */
     tb_str upgrade;                 /* what protocol it wants to go on with: "websocket"; n == 0: none */
+    int64_t user_id;                /* the handler's, for the log: who asks; 0: nobody is known */
     struct net_tally *tally;        /* the handler's: the route that it counts for; NULL: "other" */
+    bool   may_wait;                /* the handler's: the answer comes when there is something to say, so it is never slow */
     bool   is_gone;
     void  *app;                     /* the handler's, untouched, as is the next */
     /* When is_gone becomes true; may respond. Set in the handler, it comes as soon as the client hangs up or closes its sending
      * side; without it (NULL) is_gone comes when an answer could not be written. */
     void (*on_gone)(struct net_request *);
 };
+
+/* Longer ids of clients are not taken, nor those with other characters than letters, digits, and "-._". */
+enum { NET_ID_MAX = 64 };
 
 /* What a route's requests are counted by, for /metrics: "POST /messages". The same for the same text; nothing that a peer sends may
  * become one, for they stay. Any thread. */

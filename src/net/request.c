@@ -4,11 +4,19 @@
 #include "net/internal.h"
 
 #include "base/json.h"
+#include "base/log.h"
+#include "base/slow.h"
 #include "base/thread.h"
 
 #include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
 
-enum { STATUS_GONE = 499 };     /* in the count only: the client went away before its answer */
+enum {
+    STATUS_GONE = 499,          /* in counts and logs only: the client went away before its answer */
+    LOGGED_PATH = 200,          /* bytes of a path that a log line takes, */
+    LOGGED_METHOD = 20,         /* and of a method, which may be any word */
+};
 
 struct handler {
     h2o_handler_t super;
@@ -193,30 +201,80 @@ copy_text(struct net_req *r, const h2o_req_t *h2o, char *at)
     split_target(&r->pub, copy_to(&at, origin_form(str_of(h2o->input.path))));
     r->pub.upgrade = copy_to(&at, str_of(h2o->upgrade));
     r->pub.body = copy_to(&at, str_of(h2o->entity));
+    r->pub.peer = copy_to(&at, tb_str_of(r->hook->conn->peer));     /* the connection may end first */
+}
+
+/* ---- ids ---- */
+
+static bool
+is_sane_id(tb_str id)
+{
+    for (size_t i = 0; i < id.n; i++)
+        if (!isalnum((unsigned char)id.p[i]) && id.p[i] != '-' && id.p[i] != '.' && id.p[i] != '_')
+            return false;
+    return id.n > 0 && id.n <= NET_ID_MAX;
+}
+
+static void
+put_hex(char *out, uint32_t v)
+{
+    for (int i = 7; i >= 0; i--, v >>= 4)
+        out[i] = "0123456789abcdef"[v & 15];
+}
+
+static tb_str
+id_of(struct net_req *r)
+{
+    tb_str theirs = net_request_header(&r->pub, TB_LIT("x-request-id"));
+
+    if (is_sane_id(theirs))
+        return theirs;
+    put_hex(r->made_id, r->net->id_start);
+    put_hex(r->made_id + 8, r->net->n_ids++);
+    return (tb_str){ .p = r->made_id, .n = sizeof r->made_id - 1 };
 }
 
 static struct net_req *
 req_new(struct net *net, h2o_req_t *h2o)
 {
     size_t          n_headers = h2o->headers.size, fixed = sizeof(struct net_req) + n_headers * sizeof(struct net_header);
-    struct net_req *r = tb_alloc(fixed + head_size(h2o) + h2o->entity.len);
+    struct net_req *r = tb_alloc(fixed + head_size(h2o) + h2o->entity.len + INET6_ADDRSTRLEN);
 
     *r = (struct net_req){ .net = net, .h2o = h2o, .hook = hook_new(h2o), .n_headers = n_headers };
     r->begun_us = tb_mono_us(net->clock);
     r->headers = (struct net_header *)(void *)(r + 1);
     r->is_head = is_head(h2o);
     copy_text(r, h2o, (char *)r + fixed);
-    r->pub.peer = tb_str_of(r->hook->conn->peer);
+    r->pub.id = id_of(r);
     r->hook->req = r;
     link_unanswered(r);
     net->n_owed++;
     return r;
 }
 
+/* Without the query, which may hold what is nobody's business. */
+static void
+log_request(const struct net_req *r, int status, int64_t took_us)
+{
+    char method[LOGGED_METHOD], path[LOGGED_PATH];
+
+    log_info("http.request", "request=" TB_STR_FMT " method=%s path=\"%s\" route=\"%s\" status=%d us=%" PRId64
+             " peer=" TB_STR_FMT " user=%" PRId64,
+             TB_STR_ARG(r->pub.id), r->is_head ? "HEAD" : log_text(r->pub.method, method, sizeof method), log_text(r->pub.path, path, sizeof path), net_tally_route(r->pub.tally), status, took_us, TB_STR_ARG(r->pub.peer),
+             r->pub.user_id);
+}
+
 static void
 note_answer(const struct net_req *r, int status)
 {
-    net_tally_note(r->pub.tally, status, tb_mono_us(r->net->clock) - r->begun_us);
+    int64_t took_us = tb_mono_us(r->net->clock) - r->begun_us;
+
+    net_tally_note(r->pub.tally, status, took_us);
+    if (log_wants_requests())
+        log_request(r, status, took_us);
+    if (slow_is(took_us) && !r->pub.may_wait)
+        slow_log(SLOW_REQUEST, took_us, "request=" TB_STR_FMT " route=\"%s\" status=%d user=%" PRId64, TB_STR_ARG(r->pub.id),
+                 net_tally_route(r->pub.tally), status, r->pub.user_id);
 }
 
 static void
@@ -307,12 +365,13 @@ net_respond(struct net_request *pub, const struct net_response *res)
 
     assert(tb_thread_is(TB_LOOP));
     assert(res->status >= 200 && res->status <= 599);
+    note_answer(r, h2o != NULL ? res->status : STATUS_GONE);    /* first: who has the answer finds it in log and metrics */
     if (h2o != NULL) {
         net_conn_touch(r->hook->conn);
         part(r);
+        add_header(h2o, TB_LIT("x-request-id"), r->pub.id);
         send_answer(r->net, h2o, res, r->is_head);
     }
-    note_answer(r, h2o != NULL ? res->status : STATUS_GONE);
     req_free(r);
 }
 
@@ -342,6 +401,7 @@ net_req_refuse_unanswered(struct net *net)
         h2o_req_t      *h2o = r->h2o;
 
         net_conn_touch(r->hook->conn);
+        add_header(h2o, TB_LIT("x-request-id"), r->pub.id);
         tell_gone(r);
         send_failure(net, h2o, TB_EBUSY, tb_code_status(TB_EBUSY));
     }
@@ -452,8 +512,9 @@ on_request(h2o_handler_t *handler, h2o_req_t *h2o)
     if (route != NULL)
         code = TB_ETOOBIG;
     part(r);
-    send_failure(net, h2o, code, tb_code_status(code));
+    add_header(h2o, TB_LIT("x-request-id"), r->pub.id);
     note_answer(r, tb_code_status(code));
+    send_failure(net, h2o, code, tb_code_status(code));
     req_free(r);
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sodium.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -269,6 +270,7 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
     struct net *net = TB_NEW(struct net);
     copy_settings(net, settings);
     net->inbox = tb_mailbox_new(MAILBOX_LIMIT, wake, net);
+    randombytes_buf(&net->id_start, sizeof net->id_start);
     net->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(net->wake_fd >= 0);
     atomic_store(&net->doing.what, "nothing");

@@ -3,6 +3,7 @@
 #include "rest/rest.h"
 
 #include "base/json.h"
+#include "base/log.h"
 
 enum { REST_ROUTES_MAX = 48 };
 
@@ -17,6 +18,7 @@ struct rest_exchange {
     struct net_request      *http;
     struct rest             *rest;
     const struct rest_route *route;
+    char                     about[LOG_ABOUT_SIZE];
     tb_str                   wild;  /* what stands for "*" in the path */
     struct tb_arena          mem;   /* what the fields of the body point into */
     union {                         /* the call that the route makes; zeroed */

@@ -161,7 +161,7 @@ authenticate(struct rest_exchange *x, struct tb_err *e)
     tb_str token = tb_str_trim((tb_str){ value.p + scheme.n, value.n - scheme.n });
     if (chat_authenticate(x->rest->settings.chat, token, &claims, e) != TB_OK)
         return e->code;
-    x->call.any.user_id = claims.user_id;
+    x->call.any.user_id = x->http->user_id = claims.user_id;
     return TB_OK;
 }
 
@@ -173,6 +173,13 @@ read_body(struct rest_exchange *x, struct tb_err *e)
     if (x->http->body.n > 0 && !rest_is_json(net_request_header(x->http, TB_LIT("content-type"))))
         return tb_fail(e, TB_EINPUT, "Content-Type must be application/json", "another content type");
     return chat_fields_parse(x->http->body, x->route->fields, &x->call, &x->mem, e);
+}
+
+static tb_str
+about(struct rest_exchange *x)
+{
+    int n = snprintf(x->about, sizeof x->about, "request=" TB_STR_FMT, TB_STR_ARG(x->http->id));
+    return (tb_str){ .p = x->about, .n = (size_t)n };
 }
 
 static void
@@ -188,10 +195,13 @@ begin(struct rest *rest, struct net_request *http, const struct rest_route *rout
     x->wild = wild;
     x->call.any.on_done = on_done;
     x->call.any.peer = http->peer;
+    x->call.any.about = about(x);
+    log_about(x->call.any.about);
     if ((!route->is_open && authenticate(x, e) != TB_OK) || read_body(x, e) != TB_OK)
         rest_finish(x);
     else
         route->start(x);
+    log_about(TB_STR_NULL);
 }
 
 void

@@ -1,11 +1,16 @@
 /* Body of answers.h. */
 #include "answers.h"
 
+#include "base/log.h"
+
 static void
 answer(struct tb_msg *m)
 {
     struct store_op *op = TB_CONTAINER(m, struct store_op, msg);
+
+    log_about(op->about);
     op->on_done(op);
+    log_about(TB_STR_NULL);
 }
 
 void

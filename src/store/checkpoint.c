@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/slow.h"
 #include "base/thread.h"
 #include "db.h"
 #include "queries.h"
@@ -63,10 +64,14 @@ move_frames(struct db *d)
     return n_done;
 }
 
-static uint64_t
-since(int64_t begun_us)
+static void
+note(size_t by, int64_t begun_us)
 {
-    return (uint64_t)(tb_mono_us(&tb_clock_system) - begun_us);
+    int64_t took_us = tb_mono_us(&tb_clock_system) - begun_us;
+
+    tb_observe(&durations, by, (uint64_t)took_us);
+    if (slow_is(took_us))
+        slow_log(SLOW_CHECKPOINT, took_us, "by=%s", bys[by]);
 }
 
 void
@@ -75,7 +80,7 @@ checkpoint_by_writer(struct db *d)
     int64_t begun_us = tb_mono_us(&tb_clock_system);
 
     (void)move_frames(d);
-    tb_observe(&durations, BY_WRITER, since(begun_us));
+    note(BY_WRITER, begun_us);
 }
 
 static void
@@ -85,7 +90,7 @@ checkpoint(struct checkpointer *c)
 
     if (move_frames(&c->db) > 0)
         sync_database_file(c);
-    tb_observe(&durations, BY_THREAD, since(begun_us));
+    note(BY_THREAD, begun_us);
 }
 
 static void

@@ -3,7 +3,9 @@
 #include "reader.h"
 
 #include "answers.h"
+#include "base/log.h"
 #include "base/metrics.h"
+#include "base/slow.h"
 #include "base/thread.h"
 #include "queries.h"
 
@@ -24,20 +26,35 @@ struct reader {
     struct db db;
 };
 
+/* The next one begins where this one ends. */
+static void
+note_query(const struct reader *r, const struct store_op *op, int64_t *begun_us)
+{
+    int64_t now_us = tb_mono_us(r->settings->clock), took_us = now_us - *begun_us;
+
+    if (slow_is(took_us))
+        slow_log(SLOW_READ, took_us, "query=%s", store_what_names[op->what]);
+    *begun_us = now_us;
+}
+
 static void
 run_batch(struct reader *r, struct tb_msg_list *batch)
 {
     struct tb_err e = { 0 }, at_end = { 0 };
     struct self   own;
+    int64_t       begun_us = tb_mono_us(r->settings->clock);
 
     if (db_run(&r->db, Q_BEGIN_READ, NO_ARGS, &e) == TB_OK)
         TB_TRY(journal_read_self(&r->db, &own, &e));
     for (struct tb_msg *m = batch->first; m != NULL; m = m->next) {
         struct store_op *op = TB_CONTAINER(m, struct store_op, msg);
+        log_about(op->about);
         if (e.code != TB_OK)
             op->err = e;
         else
             TB_TRY(query_run(&r->db, &own, r->settings, op));
+        note_query(r, op, &begun_us);
+        log_about(TB_STR_NULL);
     }
     if (db_in_transaction(&r->db))
         TB_TRY(db_run(&r->db, Q_COMMIT, NO_ARGS, &at_end));   /* a read transaction has nothing to lose */

@@ -27,6 +27,8 @@ enum store_what {
     WHAT_COUNT
 };
 
+extern const char *const store_what_names[WHAT_COUNT];      /* for the log */
+
 /* One change inside the transaction under way: checks, then ops. Failing, the caller undoes its savepoint. */
 enum tb_code change_run(struct journal *j, const struct store_settings *limits, struct store_op *op) TB_MUST_CHECK;
 

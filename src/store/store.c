@@ -47,6 +47,15 @@ static const enum store_lane lanes[WHAT_COUNT] = {
 #undef X
 };
 
+const char *const store_what_names[WHAT_COUNT] = {
+#define X(name) [WHAT_##name] = #name,
+    STORE_CHANGES(X)
+#undef X
+#define X(name, lane) [WHAT_##name] = #name,
+    STORE_QUERIES_BY_LANE(X)
+#undef X
+};
+
 /* ---- opening ---- */
 
 /* For the owner alone, since it holds password hashes; SQLite gives the WAL the same mode. Before SQLite has it open: closing a

@@ -43,6 +43,7 @@ struct store_op {
     struct tb_msg       msg;                        /* the store's */
     struct tb_mailbox  *reply_to;                   /* in: the thread that hears on_done */
     void              (*on_done)(struct store_op *);/* in: called exactly once, also at shutdown */
+    tb_str              about;                      /* in: for the log (log_about), or none; borrowed until on_done */
     struct tb_err       err;                        /* out */
     struct tb_arena     mem;                        /* out: what the other out members point into */
     int                 what;                       /* the store's */

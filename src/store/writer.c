@@ -7,6 +7,7 @@
 #include "backup.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/slow.h"
 #include "base/thread.h"
 #include "prune.h"
 #include "queries.h"
@@ -53,6 +54,7 @@ struct writer {
     struct pruner  pruner;
     int            wal_frames_seen;     /* when the checkpointer was last woken */
     int            wal_frames;          /* in the WAL now */
+    int64_t        commit_us;           /* of the last COMMIT */
     int64_t        space_checked_ms;
     int64_t        oldest_key_day;      /* 0: no key is known to be due */
     int            backup_wait_ms;      /* after how long the backup wants to go on; -1: there is none */
@@ -198,6 +200,7 @@ run_in_savepoint(struct writer *w, struct store_op *op)
     struct self   before = w->journal.self;
     size_t        n_events = w->journal.batch != NULL ? w->journal.batch->n : 0;
 
+    log_about(op->about);
     if (is_refused(w, op) || run_sql(w, Q_SAVE, &op->err) != TB_OK)
         return;
     if (change_run(&w->journal, w->settings, op) == TB_OK && run_sql(w, Q_RELEASE, &op->err) == TB_OK)
@@ -218,6 +221,7 @@ run_unguarded(struct writer *w, struct store_op *op)
     size_t      n_events = w->journal.batch != NULL ? w->journal.batch->n : 0;
     int64_t     n_written = sqlite3_total_changes64(w->journal.db.sql);
 
+    log_about(op->about);
     if (is_refused(w, op) || change_run(&w->journal, w->settings, op) == TB_OK)
         return true;
     forget_effects(w, &before, n_events);
@@ -267,6 +271,13 @@ fail_the_rest(struct tb_msg_list *batch, const struct tb_err *why)
     }
 }
 
+/* A transaction is about all its changes; one of them leads to who waited. */
+static tb_str
+about_first(const struct tb_msg_list *batch)
+{
+    return TB_CONTAINER(batch->first, struct store_op, msg)->about;
+}
+
 static uint64_t
 since(const struct writer *w, int64_t begun_us)
 {
@@ -283,14 +294,15 @@ commit(struct writer *w, const struct self *before, struct tb_err *e)
         return e->code;
     if (w->journal.self.head_pos != before->head_pos && prune_note(&w->pruner, &w->journal, before->head_pos, e) != TB_OK)
         return e->code;
-    int64_t begun_us = tb_mono_us(w->settings->clock);
+    int64_t      begun_us = tb_mono_us(w->settings->clock);
     enum tb_code code = run_sql(w, Q_COMMIT, e);
-    tb_observe(&commits, 0, since(w, begun_us));
+    w->commit_us = (int64_t)since(w, begun_us);
+    tb_observe(&commits, 0, (uint64_t)w->commit_us);
     return code;
 }
 
 static void
-commit_batch(struct writer *w, struct tb_msg_list *batch)
+commit_batch(struct writer *w, struct tb_msg_list *batch, size_t n)
 {
     struct tb_err e = { 0 };
     struct self   before = w->journal.self;
@@ -298,6 +310,7 @@ commit_batch(struct writer *w, struct tb_msg_list *batch)
     if (run_sql(w, Q_BEGIN, &e) == TB_OK) {
         if (!run_unguarded_all(w, batch, &before, &e) && e.code == TB_OK)
             run_guarded_all(w, batch);
+        log_about(TB_STR_NULL);         /* from here on it is about all of them */
         TB_TRY(commit(w, &before, &e));
     }
     if (e.code != TB_OK) {
@@ -305,7 +318,9 @@ commit_batch(struct writer *w, struct tb_msg_list *batch)
         rollback_or_die(w);
         prune_unnote(&w->pruner);
         w->journal.self = before;
-        log_error("store.commit_failed", "why=\"%s\"", e.why);
+        log_about(about_first(batch));
+        log_error("store.commit_failed", "changes=%zu why=\"%s\"", n, e.why);
+        log_about(TB_STR_NULL);
         fail_the_rest(batch, &e);
     }
     w->facts->is_writable = e.code == TB_OK;
@@ -397,14 +412,25 @@ prune_keys(struct writer *w)
 /* ---- the thread ---- */
 
 static void
+say_slow(const struct writer *w, const struct tb_msg_list *batch, size_t n, int64_t took_us)
+{
+    log_about(about_first(batch));
+    slow_log(SLOW_COMMIT, took_us, "changes=%zu commit_ms=%" PRId64 " wal_frames=%d", n, w->commit_us / 1000, w->wal_frames);
+    log_about(TB_STR_NULL);
+}
+
+static void
 work(struct writer *w, struct tb_msg_list *batch, size_t n)
 {
     int64_t seq = w->journal.self.seq, begun_us = tb_mono_us(w->settings->clock);
 
     begin_feed_batch(w);
-    commit_batch(w, batch);
-    tb_observe(&transactions, 0, since(w, begun_us));
+    commit_batch(w, batch, n);
+    uint64_t took_us = since(w, begun_us);
+    tb_observe(&transactions, 0, took_us);
     tb_observe(&batches, 0, n);
+    if (slow_is((int64_t)took_us))
+        say_slow(w, batch, n, (int64_t)took_us);
     publish(w, seq);
     post_feed_batch(w);
     answers_post(batch);

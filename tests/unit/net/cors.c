@@ -7,7 +7,7 @@ static const struct {
     const char *lacks;          /* text it has not */
 } cases[] = {
     { "any origin", "*", "GET /say/ HTTP/1.1\r\nHost: h\r\nOrigin: http://a\r\n",
-      { "HTTP/1.1 200", "access-control-allow-origin: *\r\n", "access-control-expose-headers: retry-after\r\n" }, "vary" },
+      { "HTTP/1.1 200", "access-control-allow-origin: *\r\n", "access-control-expose-headers: retry-after, x-request-id\r\n" }, "vary" },
     { "a listed origin is named, and caches are told", "http://b https://a.example",
       "GET /say/ HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n",
       { "access-control-allow-origin: https://a.example\r\n", "vary: origin\r\n" }, "allow-origin: *" },

@@ -1,7 +1,8 @@
 #pragma once
 /* One event per line on stderr, as logfmt (key=value key="...") or JSON. The event's name says what happened
  * ("store.opened"); the rest is printf text of our own in logfmt, whose quoted values hold no quotes: texts of others
- * come in only through tb_err.why and log_text, which make them safe. No field is called time, level, event or thread. Never content, passwords or tokens.
+ * come in only through tb_err.why and log_text, which make them safe. No field is called time, level, event or thread.
+ * Never content, passwords or tokens.
  * Threads: any. A line is one write. */
 #include "tombolo/err.h"
 

@@ -260,8 +260,9 @@ log_request(const struct net_req *r, int status, int64_t took_us)
 
     log_info("http.request", "request=" TB_STR_FMT " method=%s path=\"%s\" route=\"%s\" status=%d us=%" PRId64
              " peer=" TB_STR_FMT " user=%" PRId64,
-             TB_STR_ARG(r->pub.id), r->is_head ? "HEAD" : log_text(r->pub.method, method, sizeof method), log_text(r->pub.path, path, sizeof path), net_tally_route(r->pub.tally), status, took_us, TB_STR_ARG(r->pub.peer),
-             r->pub.user_id);
+             TB_STR_ARG(r->pub.id), r->is_head ? "HEAD" : log_text(r->pub.method, method, sizeof method),
+             log_text(r->pub.path, path, sizeof path), net_tally_route(r->pub.tally), status, took_us,
+             TB_STR_ARG(r->pub.peer), r->pub.user_id);
 }
 
 static void

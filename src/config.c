@@ -2,6 +2,7 @@
  * Always: a tb_config that was filled holds a checked value and an origin for every row. */
 #include "config.h"
 
+#include "base/address.h"
 #include "base/json.h"
 #include "config_table.h"
 
@@ -262,6 +263,14 @@ set_defaults(struct tb_config *c)
     }
 }
 
+static enum tb_code
+check_networks(const char *list, const char *name, struct tb_err *e)
+{
+    struct tb_networks unused;
+
+    return tb_networks_parse(&unused, tb_str_of(list), e) == TB_OK ? TB_OK : tb_wrap(e, "%s", name);
+}
+
 /* What no row can say alone. */
 static enum tb_code
 check_together(const struct tb_config *c, struct tb_err *e)
@@ -273,6 +282,9 @@ check_together(const struct tb_config *c, struct tb_err *e)
     if (c->recovery.window_days > c->journal.keep_days)     /* sockets are caught up from the journal */
         return tb_fail(e, TB_EINPUT, NULL, "recovery.window_days (%" PRId64 ") must not be more than journal.keep_days (%"
                        PRId64 ")", c->recovery.window_days, c->journal.keep_days);
+    if (check_networks(c->server.trusted_proxies, "server.trusted_proxies", e) != TB_OK ||
+        check_networks(c->limit.exempt, "limit.exempt", e) != TB_OK)
+        return e->code;
     if (c->tls.redirect_port != 0 && c->tls.cert[0] == '\0')
         return tb_fail(e, TB_EINPUT, NULL, "tls.redirect_port needs tls.cert: there is nowhere to send people to");
     int64_t days = c->history.keep_days;    /* repeated sends and sockets that come back ask for messages that recent */

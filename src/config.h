@@ -21,6 +21,7 @@ struct tb_config {
         char    *cors_origins;              /* "*" */
         char    *metrics_from;              /* empty: this machine only */
         bool     app;                       /* yes: the page at /app/ */
+        char    *trusted_proxies;           /* empty: none */
         bool     http2;                     /* yes */
         int64_t  stall_ms;                  /* 5000 */
         int64_t  stall_abort_ms;            /* 60000; 0: never */
@@ -60,7 +61,12 @@ struct tb_config {
         int64_t  messages;                  /* 5 a user per window; 0: off; TOMBOLO_RATE_LIMIT */
         int64_t  messages_window_ms;        /* 10000 */
         int64_t  logins;                    /* 10 an e-mail and address per window; 0: off; TOMBOLO_LOGIN_LIMIT */
+        int64_t  address_logins;            /* 300 an address per window; 0, or logins 0: off */
         int64_t  logins_window_ms;          /* 60000 */
+        int64_t  connections;               /* 5000 of an address; 0: off, as in the next two */
+        int64_t  handshakes;                /* 200 of an address a second */
+        int64_t  requests;                  /* 5000 of an address a second */
+        char    *exempt;                    /* 127.0.0.0/8 ::1 */
         int64_t  tracked;                   /* 100000 users or addresses whose rates are remembered */
         int64_t  content_bytes;             /* 16384 */
         int64_t  room_name_chars;           /* 191 */

@@ -154,6 +154,29 @@ net_limits(const struct tb_config *c)
     };
 }
 
+/* The settings have been checked: what is no list of addresses does not come here. */
+static void
+read_networks(struct tb_networks *out, const char *list)
+{
+    struct tb_err e = { 0 };
+
+    if (tb_networks_parse(out, tb_str_of(list), &e) != TB_OK)
+        log_error("serve.bad_list", "why=\"%s\"", e.why);
+}
+
+static struct net_address_limits
+address_limits(const struct tb_config *c)
+{
+    struct net_address_limits l = {
+        .connections = (unsigned)c->limit.connections, .handshakes = (unsigned)c->limit.handshakes,
+        .requests = (unsigned)c->limit.requests, .tracked = (size_t)c->limit.tracked,
+    };
+
+    read_networks(&l.exempt, c->limit.exempt);
+    read_networks(&l.trusted, c->server.trusted_proxies);
+    return l;
+}
+
 static struct net_settings
 net_settings(struct server *s, const struct tb_config *c)
 {
@@ -169,7 +192,7 @@ net_settings(struct server *s, const struct tb_config *c)
                  .with_redirect = c->tls.redirect_port != 0, .redirect_port = (uint16_t)c->tls.redirect_port,
                  .handshake_timeout_ms = (unsigned)c->tls.handshake_timeout_ms,
                  .ticket_ms = (unsigned)c->tls.ticket_hours * HOUR_MS },
-        .limits = net_limits(c),
+        .limits = net_limits(c), .by_address = address_limits(c),
     };
 }
 
@@ -178,7 +201,8 @@ chat_limits(const struct tb_config *c)
 {
     return (struct chat_limits){
         .messages = (unsigned)c->limit.messages, .messages_window_ms = (unsigned)c->limit.messages_window_ms,
-        .logins = (unsigned)c->limit.logins, .logins_window_ms = (unsigned)c->limit.logins_window_ms,
+        .logins = (unsigned)c->limit.logins, .address_logins = (unsigned)c->limit.address_logins,
+        .logins_window_ms = (unsigned)c->limit.logins_window_ms,
         .tracked = (size_t)c->limit.tracked, .content_bytes = (size_t)c->limit.content_bytes,
         .room_name_chars = (size_t)c->limit.room_name_chars, .read_ids = (size_t)c->limit.read_ids,
     };
@@ -546,6 +570,7 @@ struct reload {
     struct net_certificate *certificate;    /* NULL: it stays as it is */
     struct chat_limits chat;
     struct live_limits live;
+    struct net_address_limits by_address;
 };
 
 static void
@@ -555,6 +580,7 @@ run_reload(struct tb_msg *msg)
 
     chat_set_limits(r->server->chat, &r->chat);
     live_set_limits(r->server->live, &r->live);
+    net_set_address_limits(r->server->net, &r->by_address);
     if (r->certificate != NULL)
         net_use_certificate(r->server->net, &r->certificate);
     tb_free(r);
@@ -582,7 +608,8 @@ serve_reload(struct server *s, const struct tb_config *config)
     struct reload *r = TB_NEW(struct reload);
 
     *r = (struct reload){ .msg.run = run_reload, .server = s, .certificate = reload_certificate(s, config),
-                          .chat = chat_limits(config), .live = live_limits(config) };
+                          .chat = chat_limits(config), .live = live_limits(config),
+                          .by_address = address_limits(config) };
     set_log(config, s->clock);
     tb_mailbox_post_always(net_mailbox(s->net), &r->msg);
     log_info("serve.reloaded", "log_level=%d", (int)config->log.level);

@@ -6,11 +6,10 @@
 
 #include <sodium.h>
 
-enum { ADDRESS_FACTOR = 10 };       /* people behind one address, each of whom mistypes as often as one may */
-
 static const char *const limits_hit[] = {
     [HIT_MESSAGES] = "limit.messages",
     [HIT_LOGINS] = "limit.logins",
+    [HIT_ADDRESS_LOGINS] = "limit.address_logins",
     [HIT_CONTENT] = "limit.content_bytes",
     [HIT_READ_IDS] = "limit.read_ids",
 };
@@ -43,7 +42,7 @@ account_rate(const struct chat_limits *l)
 static struct chat_rate
 address_rate(const struct chat_limits *l)
 {
-    return rate_of(l->logins * ADDRESS_FACTOR, l->logins_window_ms, l);
+    return rate_of(l->logins > 0 ? l->address_logins : 0, l->logins_window_ms, l);
 }
 
 enum tb_code

@@ -20,7 +20,8 @@ struct chat;
 
 struct chat_limits {                        /* see limit.* in conf/tombolo.conf; a rate of 0 is off */
     unsigned messages, messages_window_ms;  /* sends a user and window */
-    unsigned logins, logins_window_ms;      /* tries an account, address and window; an address may ten times as many */
+    unsigned logins, logins_window_ms;      /* tries an account, address and window; 0: no limit on those of an address either */
+    unsigned address_logins;                /* tries an address and window */
     size_t   tracked;                       /* users, and addresses, whose rates are remembered */
     size_t   content_bytes;                 /* of a message, once trimmed */
     size_t   room_name_chars;

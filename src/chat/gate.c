@@ -1,30 +1,20 @@
-/* What stands before the hashers: tries are counted per account and address, and ten times as wide per address, so
- * that one machine can neither guess one password nor walk through all accounts, and cannot lock others out of
- * theirs. Keys are keyed hashes: nobody can choose colliding ones, and no e-mail is kept. */
+/* What stands before the hashers: tries are counted per account and address, and wider per address, so that one machine can
+ * neither guess one password nor walk through all accounts, and cannot lock others out of theirs. Keys are keyed hashes: nobody
+ * can choose colliding ones, and no e-mail is kept. */
 #include "inside.h"
 
-#include <arpa/inet.h>
+#include "base/address.h"
+
 #include <sodium.h>
 
-enum { V6_NETWORK_BYTES = 8 };      /* of an IPv6 address: who has one has the whole /64 */
-
-/* The bytes of peer that its owner cannot choose: an IPv4 address, an IPv6 /64; what is neither stands as it is. */
+/* The bytes of peer that its owner cannot choose; what is no address stands as it is. */
 static tb_str
-network_of(tb_str peer, unsigned char bytes[16])
+network_of(tb_str peer, struct tb_address *room)
 {
-    static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
-    char                       text[INET6_ADDRSTRLEN] = { 0 };
-
-    if (peer.n == 0 || peer.n >= sizeof text)
+    if (!tb_address_parse(peer, room))
         return peer;
-    memcpy(text, peer.p, peer.n);
-    if (inet_pton(AF_INET, text, bytes) == 1)
-        return (tb_str){ (const char *)bytes, 4 };
-    if (inet_pton(AF_INET6, text, bytes) != 1)
-        return peer;
-    if (memcmp(bytes, mapped, sizeof mapped) == 0)
-        return (tb_str){ (const char *)bytes + sizeof mapped, 4 };
-    return (tb_str){ (const char *)bytes, V6_NETWORK_BYTES };
+    *room = tb_address_network(*room);
+    return (tb_str){ (const char *)room->bytes, sizeof room->bytes };
 }
 
 static void
@@ -41,20 +31,20 @@ key_of(const struct chat *c, tb_str kind, tb_str who, tb_str peer)
 {
     crypto_generichash_state h;
     struct chat_limit_key    key;
-    unsigned char            bytes[16];
+    struct tb_address        room;
 
     crypto_generichash_init(&h, c->login_key, sizeof c->login_key, sizeof key);
     feed(&h, kind);
     feed(&h, who);
-    feed(&h, network_of(peer, bytes));
+    feed(&h, network_of(peer, &room));
     crypto_generichash_final(&h, (unsigned char *)&key, sizeof key);
     return key;
 }
 
 static enum tb_code
-refuse(struct tb_err *e, int64_t wait_us)
+refuse(struct tb_err *e, enum chat_hit hit, int64_t wait_us)
 {
-    chat_hit(HIT_LOGINS);
+    chat_hit(hit);
     return chat_fail_limit(e, "Too many attempts, try again later", wait_us);
 }
 
@@ -65,7 +55,7 @@ chat_gate_address(struct chat *c, tb_str peer, struct tb_err *e)
     int64_t               wait_us;
 
     if (!chat_limit_admit(c->addresses, address, tb_mono_us(c->clock), &wait_us))
-        return refuse(e, wait_us);
+        return refuse(e, HIT_ADDRESS_LOGINS, wait_us);
     return TB_OK;
 }
 
@@ -78,10 +68,10 @@ gate(struct chat *c, tb_str kind, tb_str who, tb_str peer, struct tb_err *e)
     int64_t               now = tb_mono_us(c->clock), wait_us;
 
     if (!chat_limit_admit(c->addresses, address, now, &wait_us))
-        return refuse(e, wait_us);
+        return refuse(e, HIT_ADDRESS_LOGINS, wait_us);
     if (!chat_limit_admit(c->accounts, account, now, &wait_us)) {
         chat_limit_take_back(c->addresses, address, now);
-        return refuse(e, wait_us);
+        return refuse(e, HIT_LOGINS, wait_us);
     }
     return TB_OK;
 }

@@ -70,7 +70,7 @@ chat_is_out_of_reach(const struct store_op *op)
 }
 
 /* Settings that turn something away; for /metrics. */
-enum chat_hit { HIT_MESSAGES, HIT_LOGINS, HIT_CONTENT, HIT_READ_IDS };
+enum chat_hit { HIT_MESSAGES, HIT_LOGINS, HIT_ADDRESS_LOGINS, HIT_CONTENT, HIT_READ_IDS };
 void chat_hit(enum chat_hit);
 
 enum tb_code chat_fail_limit(struct tb_err *e, const char *say, int64_t wait_us);

@@ -2,6 +2,7 @@
  * feed.c's, what it says events.c's. One function makes every move of a client's state (table below). */
 #include "live_inside.h"
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/scan.h"
@@ -496,7 +497,12 @@ static struct chat_limit_key
 key_of(const struct live *l, tb_str peer)
 {
     struct chat_limit_key key;
+    struct tb_address     a;
 
+    if (tb_address_parse(peer, &a)) {
+        a = tb_address_network(a);
+        peer = (tb_str){ (const char *)a.bytes, sizeof a.bytes };
+    }
     crypto_generichash((unsigned char *)&key, sizeof key, (const unsigned char *)peer.p, peer.n, l->key.bytes,
                        sizeof l->key.bytes);
     return key;

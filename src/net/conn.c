@@ -9,7 +9,6 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -55,20 +54,19 @@ net_conn_touch(struct net_conn *c)
 }
 
 static void
-write_peer(struct net_conn *c)
+look_up_peer(struct net_conn *c)
 {
-    union net_address peer = { 0 };
-    socklen_t         n = sizeof peer;
+    static const unsigned char v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+    union net_address          peer = { 0 };
+    socklen_t                  n = sizeof peer;
 
-    c->peer[0] = '\0';
-    if (getpeername(h2o_socket_get_fd(c->sock), &peer.any, &n) != 0)
-        return;
-    if (peer.any.sa_family == AF_INET)
-        inet_ntop(AF_INET, &peer.v4.sin_addr, c->peer, sizeof c->peer);
-    else if (peer.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer.v6.sin6_addr))
-        inet_ntop(AF_INET, &peer.v6.sin6_addr.s6_addr[12], c->peer, sizeof c->peer);
-    else if (peer.any.sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &peer.v6.sin6_addr, c->peer, sizeof c->peer);
+    if (getpeername(h2o_socket_get_fd(c->sock), &peer.any, &n) == 0 && peer.any.sa_family == AF_INET6) {
+        memcpy(c->address.bytes, &peer.v6.sin6_addr, sizeof c->address.bytes);
+    } else {
+        memcpy(c->address.bytes, v4_prefix, sizeof v4_prefix);
+        memcpy(c->address.bytes + sizeof v4_prefix, &peer.v4.sin_addr, sizeof peer.v4.sin_addr);
+    }
+    tb_address_text(&c->address, c->peer);
 }
 
 static void
@@ -95,7 +93,7 @@ conn_new(struct net *net, h2o_socket_t *sock)
     tb_count(&accepted, 0);
     tb_gauge_add(&open_now, c->kind, 1);
     own_socket(c, sock);
-    write_peer(c);
+    look_up_peer(c);
     return c;
 }
 
@@ -115,6 +113,7 @@ conn_free(struct net_conn *c)
     tb_gauge_add(&open_now, c->kind, -1);
     if (c->held != NULL)
         net_certificate_let_go(&c->held);
+    net_peers_leave(c);
     tb_free(c);
     net_conn_pause(net, false);     /* there is room for one more now, or a descriptor */
 }
@@ -206,7 +205,9 @@ net_conn_accept(h2o_socket_t *listener, const char *err)
         }
         struct net_conn *c = conn_new(net, sock);
         c->door = l->door;
-        if (c->door == NET_TLS)
+        if (!net_peers_enter(c))
+            h2o_socket_close(sock);
+        else if (c->door == NET_TLS)
             start_handshake(c);
         else
             start_http(c);

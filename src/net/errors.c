@@ -17,13 +17,15 @@ code_of(int status)
 }
 
 void
-net_error_body(struct tb_buf *out, enum tb_code code)
+net_error_body(struct tb_buf *out, enum tb_code code, uint32_t retry_after_s)
 {
     struct tb_json j = tb_json_to(out);
 
     tb_json_open_object(&j);
     tb_json_key(&j, "message"), tb_json_str(&j, tb_str_of(tb_code_say(code)));
     tb_json_key(&j, "code"), tb_json_str(&j, tb_str_of(tb_code_wire(code)));
+    if (retry_after_s > 0)
+        tb_json_key(&j, "retryAfter"), tb_json_int(&j, retry_after_s);
     tb_json_end_object(&j);
     tb_json_fini(&j);
 }
@@ -42,7 +44,7 @@ swap_body(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
     struct tb_buf     text = TB_BUF_INIT;
 
     (void)self;
-    net_error_body(&text, code_of(req->res.status));
+    net_error_body(&text, code_of(req->res.status), 0);
     swap->super.do_send = send_ours;
     swap->body = h2o_strdup(&req->pool, text.p, text.n);
     tb_buf_fini(&text);

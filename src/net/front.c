@@ -159,7 +159,7 @@ tell(struct net_conn *c)
 {
     struct tb_buf body = TB_BUF_INIT, answer = TB_BUF_INIT;
 
-    net_error_body(&body, c->refusal_code);
+    net_error_body(&body, c->refusal_code, 0);
     tb_buf_printf(
         &answer, "HTTP/1.1 %d %s\r\nConnection: close\r\ncontent-type: " TB_STR_FMT "\r\nContent-Length: %zu\r\n\r\n%s",
         c->refusal, reason_of(c->refusal), TB_STR_ARG(NET_JSON), body.n, body.p);

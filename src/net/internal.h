@@ -56,7 +56,9 @@ struct net_conn {
     int              refusal;           /* status it is refused with; 0: it is not */
     enum tb_code     refusal_code;
     int64_t          refused_ms;
+    struct tb_address address;          /* of its other end, a client\'s or a proxy\'s */
     char             peer[INET6_ADDRSTRLEN];
+    struct net_peer *from;              /* NULL: nothing is counted */
 };
 
 /* One request. Owner: its handler, which gives it back with net_respond. It and h2o's request know each other by way of a
@@ -68,6 +70,7 @@ struct net_req {
     struct net_hook   *hook;            /* NULL together with h2o */
     struct net_req    *next, *prev;     /* net->unanswered, as long as h2o is not NULL */
     bool               is_head;
+    char               peer[INET6_ADDRSTRLEN];
     int64_t            begun_us;        /* when it was whole */
     char               made_id[17];
     size_t             n_headers;
@@ -115,6 +118,17 @@ struct net_doing {
 /* server.c: the loop will set answered to n as soon as it turns. */
 void net_ask(struct net *, uint64_t n);
 
+struct net_peers {                      /* see peers.c */
+    struct net_peer *by_network, *idle;
+    int64_t          next_log_ms;
+    unsigned         n_unlogged;
+};
+
+struct net_client {                     /* who a request is from */
+    struct tb_address address;
+    bool              is_forwarded;     /* as in net_request */
+};
+
 struct net {
     /* fixed by net_open */
     size_t                 max_body;
@@ -139,6 +153,8 @@ struct net {
     h2o_socket_t          *wake_sock;
     int                    gone_fd;             /* epoll, see gone.c */
     h2o_socket_t          *gone_sock;
+    struct net_address_limits address_limits;
+    struct net_peers       peers;
     struct net_listener    listeners[NET_DOORS * NET_MAX_LISTENERS];
     size_t                 n_listeners;
     struct net_certificate *certificate;        /* NULL: no listener with TLS */
@@ -221,6 +237,14 @@ size_t      net_req_max_body(const struct net *, tb_str target);    /* what the 
 h2o_req_t *net_req_take(struct net_request *);
 void       net_req_forget(struct net_request *);
 
+/* client.c, peers.c */
+struct net_client net_client_of(const struct net_conn *, const h2o_req_t *);
+bool net_peers_enter(struct net_conn *);        /* false: it is one too many of its address, and is to be closed */
+void net_peers_leave(struct net_conn *);
+bool net_peers_ask(struct net_conn *, const struct net_client *, int64_t *wait_us);    /* false: it has asked too often */
+void net_peers_init(struct net *);
+void net_peers_fini(struct net *);
+
 /* redirect.c: where a request to the redirecting door is to go instead. false: its Host or path makes no sense. */
 bool net_redirect_location(struct tb_buf *out, tb_str authority, tb_str target, uint16_t port);
 
@@ -234,7 +258,7 @@ const char *net_tally_route(const struct net_tally *t);
 /* errors.c: makes h2o's own error pages JSON. */
 #define NET_JSON TB_LIT("application/json; charset=utf-8")
 void net_errors_register(h2o_pathconf_t *fallback);
-void net_error_body(struct tb_buf *out, enum tb_code);              /* {"message":...,"code":...} */
+void net_error_body(struct tb_buf *out, enum tb_code, uint32_t retry_after_s);  /* {"message":...,"code":...}; 0: without */
 
 /* early.c: requests under way. A head that is too long already; a body that will be longer than its route takes. */
 bool net_early_has_no_end(const struct net_conn *);

@@ -4,6 +4,7 @@
  * What comes has passed the guard (guard.h).
  * Threads: the one that calls net_open is the loop (TB_LOOP) and calls everything else here, but for net_mailbox and
  * net_stop, which any thread may call. */
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/mailbox.h"
 #include "net/guard.h"
@@ -28,6 +29,16 @@ struct net_limits {
     size_t                  receive_bytes;  /* of unfinished requests over all connections; beyond it large ones are refused; 0: any */
 };
 
+/* What one address may do; see limit.* in conf/tombolo.conf. 0: any number. */
+struct net_address_limits {
+    unsigned           connections;         /* at a time; more are closed at once */
+    unsigned           handshakes;          /* with TLS, a second; likewise */
+    unsigned           requests;            /* a second; more get 429 */
+    size_t             tracked;             /* addresses that are remembered beside those with connections */
+    struct tb_networks exempt;              /* to whom none of this applies */
+    struct tb_networks trusted;             /* proxies: whom they name is the client; none of this applies to themselves */
+};
+
 struct net_settings {
     const char            *host;                /* what to listen on: "0.0.0.0", "::" (both families), "127.0.0.1", a name */
     uint16_t               port;                /* 0: any free one, see net_port */
@@ -40,6 +51,7 @@ struct net_settings {
     bool                   http2;               /* to those who ask for it; without TLS by preface, or by Upgrade: h2c */
     struct net_tls         tls;
     struct net_limits      limits;
+    struct net_address_limits by_address;
     const struct tb_clock *clock;               /* of timers and time-outs; NULL: the system's */
 };
 
@@ -52,6 +64,9 @@ enum tb_code net_open(struct net **out, const struct net_settings *settings, str
 uint16_t     net_port(const struct net *);
 uint16_t     net_tls_port(const struct net *);          /* 0: there is none, as in the next */
 uint16_t     net_redirect_port(const struct net *);
+
+/* On the loop, at any time; what was counted stays counted. */
+void net_set_address_limits(struct net *, const struct net_address_limits *);
 
 /* Serves until net_stop. Then listeners are closed, requests that have arrived are answered, idle connections closed; what
  * the handlers have not answered after stop_timeout_ms gets 503 in their place. No connection is left when it returns. */
@@ -80,7 +95,8 @@ struct net_request {
     tb_str path;                    /* without the query, undecoded, begins with "/" */
     tb_str query;                   /* without the "?", undecoded, maybe empty */
     tb_str body;
-    tb_str peer;                    /* address in text, no port; IPv4 in its own form also over an IPv6 listener */
+    tb_str peer;                    /* the client's address in text, no port; IPv4 in its own form also over an IPv6 listener */
+    bool   is_forwarded;            /* by somebody who is not trusted to say for whom: peer is only his address */
     tb_str id;                      /* X-Request-Id: the client's if it is sane, else made here; it goes back with the answer */
     tb_str upgrade;                 /* what protocol it wants to go on with: "websocket"; n == 0: none */
     int64_t user_id;                /* the handler's, for the log: who asks; 0: nobody is known */

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 enum {
     STATUS_GONE = 499,          /* in counts and logs only: the client went away before its answer */
@@ -201,7 +202,6 @@ copy_text(struct net_req *r, const h2o_req_t *h2o, char *at)
     split_target(&r->pub, copy_to(&at, origin_form(str_of(h2o->input.path))));
     r->pub.upgrade = copy_to(&at, str_of(h2o->upgrade));
     r->pub.body = copy_to(&at, str_of(h2o->entity));
-    r->pub.peer = copy_to(&at, tb_str_of(r->hook->conn->peer));     /* the connection may end first */
 }
 
 /* ---- ids ---- */
@@ -235,16 +235,19 @@ id_of(struct net_req *r)
 }
 
 static struct net_req *
-req_new(struct net *net, h2o_req_t *h2o)
+req_new(struct net *net, h2o_req_t *h2o, const struct net_client *who)
 {
     size_t          n_headers = h2o->headers.size, fixed = sizeof(struct net_req) + n_headers * sizeof(struct net_header);
-    struct net_req *r = tb_alloc(fixed + head_size(h2o) + h2o->entity.len + INET6_ADDRSTRLEN);
+    struct net_req *r = tb_alloc(fixed + head_size(h2o) + h2o->entity.len);
 
     *r = (struct net_req){ .net = net, .h2o = h2o, .hook = hook_new(h2o), .n_headers = n_headers };
     r->begun_us = tb_mono_us(net->clock);
     r->headers = (struct net_header *)(void *)(r + 1);
     r->is_head = is_head(h2o);
     copy_text(r, h2o, (char *)r + fixed);
+    tb_address_text(&who->address, r->peer);
+    r->pub.peer = tb_str_of(r->peer);
+    r->pub.is_forwarded = who->is_forwarded;
     r->pub.id = id_of(r);
     r->hook->req = r;
     link_unanswered(r);
@@ -352,7 +355,7 @@ send_failure(struct net *net, h2o_req_t *h2o, enum tb_code code, int status)
 {
     struct tb_buf body = TB_BUF_INIT;
 
-    net_error_body(&body, code);
+    net_error_body(&body, code, 0);
     send_answer(net, h2o, &(struct net_response){ .status = status, .content_type = NET_JSON,
                                                   .body = tb_buf_str(&body) }, is_head(h2o));
     tb_buf_fini(&body);
@@ -467,6 +470,14 @@ redirect(struct net *net, h2o_req_t *h2o)
     tb_buf_fini(&location);
 }
 
+static void
+answered_here(h2o_req_t *h2o)
+{
+    net_conn_touch(net_conn_of(h2o));
+    net_front_answered(net_conn_of(h2o));
+    net_front_request_ended(net_conn_of(h2o));
+}
+
 /* What needs no handler; false: it does. */
 static bool
 was_answered_here(struct net *net, h2o_req_t *h2o)
@@ -487,20 +498,44 @@ was_answered_here(struct net *net, h2o_req_t *h2o)
     } else {
         return false;
     }
-    net_conn_touch(net_conn_of(h2o));
-    net_front_answered(net_conn_of(h2o));
-    net_front_request_ended(net_conn_of(h2o));
+    answered_here(h2o);
     return true;
+}
+
+/* That it has asked too often is told it as often as it asks; that costs less than an answer. */
+static void
+refuse_for_now(struct net *net, h2o_req_t *h2o, int64_t wait_us)
+{
+    uint32_t                seconds = (uint32_t)((wait_us + 999999) / 1000000);
+    char                    text[12];
+    int                     n = snprintf(text, sizeof text, "%" PRIu32, seconds);
+    const struct net_header header = { TB_LIT("retry-after"), { text, (size_t)n } };
+    struct tb_buf           body = TB_BUF_INIT;
+
+    net_error_body(&body, TB_ELIMIT, seconds);
+    send_answer(net, h2o, &(struct net_response){ .status = tb_code_status(TB_ELIMIT), .content_type = NET_JSON,
+                                                  .body = tb_buf_str(&body), .headers = &header, .n_headers = 1 },
+                is_head(h2o));
+    net_tally_note(NULL, tb_code_status(TB_ELIMIT), 0);
+    tb_buf_fini(&body);
+    answered_here(h2o);
 }
 
 static int
 on_request(h2o_handler_t *handler, h2o_req_t *h2o)
 {
-    struct net *net = ((struct handler *)handler)->net;
+    struct net       *net = ((struct handler *)handler)->net;
+    struct net_conn  *c = net_conn_of(h2o);
+    struct net_client who = net_client_of(c, h2o);
+    int64_t           wait_us;
 
+    if (!net_peers_ask(c, &who, &wait_us)) {
+        refuse_for_now(net, h2o, wait_us);
+        return 0;
+    }
     if (was_answered_here(net, h2o))
         return 0;
-    struct net_req         *r = req_new(net, h2o);
+    struct net_req         *r = req_new(net, h2o, &who);
     const struct net_route *route = find_route(net, r->pub.path);
     enum tb_code            code = tb_str_starts(r->pub.path, TB_LIT("/")) ? TB_ENOTFOUND : TB_EINPUT;
     if (route != NULL && r->pub.body.n <= route->max_body) {

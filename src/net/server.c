@@ -72,6 +72,13 @@ net_mailbox(struct net *net)
     return net->inbox;
 }
 
+void
+net_set_address_limits(struct net *net, const struct net_address_limits *limits)
+{
+    assert(tb_thread_is(TB_LOOP));
+    net->address_limits = *limits;
+}
+
 /* ---- waking ---- */
 
 static void
@@ -203,6 +210,7 @@ copy_settings(struct net *net, const struct net_settings *s)
     net->handshake_timeout_ms = s->tls.handshake_timeout_ms;
     net->ticket_ms = s->tls.ticket_ms;
     net->is_http2 = s->http2;
+    net->address_limits = s->by_address;
     net->limits = s->limits;
     net->limits.guard.allow_http2 = s->http2;
     net->cors_origins = tb_str_to_c(tb_str_of(s->cors_origins));
@@ -280,6 +288,7 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
     net->wake_sock = watch(net, net->wake_fd, on_wake);
     net_gone_init(net);
     net_front_init(net);
+    net_peers_init(net);
     if (certificate != NULL)
         net_use_certificate(net, &certificate);
     for (int door = 0; door < NET_DOORS; door++)
@@ -420,6 +429,7 @@ net_close(struct net **out)
     tb_mailbox_free(&net->inbox);
     net_certificate_free(&net->certificate);
     net_tickets_fini(net);
+    net_peers_fini(net);
     tb_buf_fini(&net->gathered);
     tb_free(net->cors_origins);
     tb_free(net);

@@ -35,7 +35,7 @@ swallow(tb_str line)
 }
 
 static const struct chat_limits site_limits = {
-    .messages = 5, .messages_window_ms = 10000, .logins = 10, .logins_window_ms = 60000, .tracked = 1000,
+    .messages = 5, .messages_window_ms = 10000, .logins = 10, .address_logins = 100, .logins_window_ms = 60000, .tracked = 1000,
     .content_bytes = 200, .room_name_chars = 30, .read_ids = 10,
 };
 

@@ -1,0 +1,109 @@
+/* Bodies of address.h. */
+#include "base/address.h"
+
+#include "base/scan.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+static const unsigned char v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+enum { V4_PREFIX_BITS = 96, NETWORK_BYTES = 8 };
+
+static bool
+is_v4(const struct tb_address *a)
+{
+    return memcmp(a->bytes, v4_prefix, sizeof v4_prefix) == 0;
+}
+
+bool
+tb_address_parse(tb_str text, struct tb_address *out)
+{
+    char              z[INET6_ADDRSTRLEN];
+    struct tb_address a;
+
+    if (text.n == 0 || text.n >= sizeof z || memchr(text.p, '\0', text.n) != NULL)
+        return false;
+    memcpy(z, text.p, text.n);
+    z[text.n] = '\0';
+    memcpy(a.bytes, v4_prefix, sizeof v4_prefix);
+    if (inet_pton(AF_INET, z, a.bytes + sizeof v4_prefix) != 1 && inet_pton(AF_INET6, z, a.bytes) != 1)
+        return false;
+    *out = a;
+    return true;
+}
+
+void
+tb_address_text(const struct tb_address *a, char out[INET6_ADDRSTRLEN])
+{
+    if (is_v4(a))
+        inet_ntop(AF_INET, a->bytes + sizeof v4_prefix, out, INET6_ADDRSTRLEN);
+    else
+        inet_ntop(AF_INET6, a->bytes, out, INET6_ADDRSTRLEN);
+}
+
+struct tb_address
+tb_address_network(struct tb_address a)
+{
+    if (!is_v4(&a))
+        memset(a.bytes + NETWORK_BYTES, 0, sizeof a.bytes - NETWORK_BYTES);
+    return a;
+}
+
+/* address ["/" bits] */
+static bool
+add_network(struct tb_networks *nets, tb_str text)
+{
+    struct tb_scan    s = tb_scan_of(text);
+    struct tb_address a;
+    uint64_t          bits = 128;
+
+    if (nets->n == TB_NETWORKS_MAX || !tb_address_parse(tb_scan_until(&s, '/'), &a))
+        return false;
+    unsigned before = is_v4(&a) ? V4_PREFIX_BITS : 0;       /* of what is written as IPv4 */
+    if (memchr(text.p, '/', text.n) != NULL) {
+        if (!tb_str_to_uint(tb_scan_rest(&s), 128 - before, &bits))
+            return false;
+        bits += before;
+    }
+    nets->list[nets->n].address = a;
+    nets->list[nets->n++].bits = (unsigned)bits;
+    return true;
+}
+
+enum tb_code
+tb_networks_parse(struct tb_networks *out, tb_str text, struct tb_err *e)
+{
+    struct tb_networks nets = { .n = 0 };
+    struct tb_scan     s = tb_scan_of(text);
+
+    while (!tb_scan_at_end(&s)) {
+        tb_str one = tb_scan_until(&s, ' ');
+        if (one.n > 0 && nets.n == TB_NETWORKS_MAX)
+            return tb_fail(e, TB_EINPUT, NULL, "at most %d addresses", TB_NETWORKS_MAX);
+        if (one.n > 0 && !add_network(&nets, one))
+            return tb_fail(e, TB_EINPUT, NULL, "'" TB_STR_FMT "' is no address, and none with /bits", (int)(one.n < 60 ? one.n : 60),
+                           one.p);
+    }
+    *out = nets;
+    return TB_OK;
+}
+
+static bool
+is_in(const struct tb_address *network, unsigned bits, const struct tb_address *a)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+
+    if (memcmp(network->bytes, a->bytes, whole) != 0)
+        return false;
+    return rest == 0 || ((network->bytes[whole] ^ a->bytes[whole]) >> (8 - rest)) == 0;
+}
+
+bool
+tb_networks_has(const struct tb_networks *nets, const struct tb_address *a)
+{
+    for (size_t i = 0; i < nets->n; i++)
+        if (is_in(&nets->list[i].address, nets->list[i].bits, a))
+            return true;
+    return false;
+}

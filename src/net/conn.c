@@ -31,10 +31,21 @@ TB_COUNTER(accepted, "tombolo_connections_accepted_total", "TCP connections take
 static const uint64_t edges[] = { TB_LATENCY_EDGES };
 TB_HISTOGRAM(delays, TB_UNIT_US, edges, "tombolo_loop_delay_seconds", "How late a timer of the loop came that is due once a second.");
 
-static const char *const limits_hit[] = { "server.max_connections" };
+static const char *const limits_hit[] = {
+    [NET_HIT_CONNECTIONS] = "server.max_connections",
+    [NET_HIT_REQUEST_TIME] = "server.header_timeout_ms",
+    [NET_HIT_HANDSHAKE_TIME] = "tls.handshake_timeout_ms",
+    [NET_HIT_BODY] = "server.max_body",
+};
 TB_LIMIT_HITS(hits, limits_hit);
 
 static void on_closed(void *conn);
+
+void
+net_hit(enum net_hit which)
+{
+    tb_count(&hits, which);
+}
 
 void
 net_conn_speaks(struct net_conn *c, enum net_kind kind)
@@ -191,7 +202,7 @@ net_conn_accept(h2o_socket_t *listener, const char *err)
 
     for (int i = 0; err == NULL && i < ACCEPTS_A_TURN; i++) {
         if (net->n_conns >= net->max_connections) {
-            tb_count(&hits, 0);
+            net_hit(NET_HIT_CONNECTIONS);
             net_conn_pause(net, true);
             return;
         }
@@ -305,6 +316,16 @@ has_begun_a_request(const struct net_conn *c)
            (c->sock->input->size > 0 || (c->guard != NULL && net_guard_is_receiving(c->guard)));
 }
 
+/* That nobody asked anything for a while is no reason to count. */
+static void
+note_time_out(const struct net_conn *c)
+{
+    if (c->is_handshaking)
+        net_hit(NET_HIT_HANDSHAKE_TIME);
+    else if (c->is_receiving)
+        net_hit(NET_HIT_REQUEST_TIME);
+}
+
 /* How late the sweep's timer is says how long whoever comes in waits for the loop's turn. */
 static void
 note_delay(struct net *net)
@@ -328,10 +349,13 @@ net_conn_sweep(void *ctx)
             net_conn_touch(c);
             c->is_receiving = true;
         }
-        if (has_taken_too_long(c) || has_sent_too_much(c))
+        if (has_taken_too_long(c) || has_sent_too_much(c)) {
+            note_time_out(c);
             cut(c);
-        else if (c->is_receiving && !c->is_http2 && net_early_is_too_much(c))
+        } else if (c->is_receiving && !c->is_http2 && net_early_is_too_much(c)) {
+            net_hit(NET_HIT_BODY);
             net_front_refuse(c, 413, TB_ETOOBIG);
+        }
     }
     if (net->n_conns < net->max_connections)
         net_conn_pause(net, false);

@@ -44,6 +44,8 @@ swap_body(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
     struct tb_buf     text = TB_BUF_INIT;
 
     (void)self;
+    if (req->res.status == 413)
+        net_hit(NET_HIT_BODY);
     net_error_body(&text, code_of(req->res.status), 0);
     swap->super.do_send = send_ours;
     swap->body = h2o_strdup(&req->pool, text.p, text.n);

@@ -195,6 +195,8 @@ enum tb_code net_listen(const char *host, uint16_t *port, int fds[NET_MAX_LISTEN
     TB_MUST_CHECK;
 
 /* conn.c */
+enum net_hit { NET_HIT_CONNECTIONS, NET_HIT_REQUEST_TIME, NET_HIT_HANDSHAKE_TIME, NET_HIT_BODY };
+void             net_hit(enum net_hit);                                         /* a limit turned somebody away: counts it */
 void             net_conn_accept(h2o_socket_t *listener, const char *err);      /* h2o's callback for a listener */
 void             net_conn_pause(struct net *, bool pause);
 struct net_conn *net_conn_of(h2o_req_t *req);

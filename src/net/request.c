@@ -545,8 +545,10 @@ on_request(h2o_handler_t *handler, h2o_req_t *h2o)
             net_gone_watch(hook->conn);
         return 0;
     }
-    if (route != NULL)
+    if (route != NULL) {
         code = TB_ETOOBIG;
+        net_hit(NET_HIT_BODY);
+    }
     part(r);
     add_header(h2o, TB_LIT("x-request-id"), r->pub.id);
     note_answer(r, tb_code_status(code));

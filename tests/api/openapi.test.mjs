@@ -209,7 +209,7 @@ test('what is refused because it is full', async () => {
 });
 
 test('what comes too often', async () => {
-  const strict = await start({ env: { TOMBOLO_RATE_LIMIT: '1', TOMBOLO_LOGIN_LIMIT: '1' } });
+  const strict = await start({ config: { limit: { address_logins: 10 } }, env: { TOMBOLO_RATE_LIMIT: '1', TOMBOLO_LOGIN_LIMIT: '1' } });
   const me = await person(strict);
   const own = await me.room('own');
   await me.send(own.id, 'x');

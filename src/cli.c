@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli_backup.h"
 #include "cli_man.h"
+#include "cli_watch.h"
 #include "notify.h"
 #include "serve.h"
 #include "store/check.h"
@@ -30,6 +31,8 @@ static const struct option long_options[] = {
     { "password-stdin", no_argument, NULL, 'w' }, { "match", required_argument, NULL, 'm' },
     { "parked", no_argument, NULL, 'k' },       { "limit", required_argument, NULL, 'l' },
     { "after", required_argument, NULL, 'a' },  { "force", no_argument, NULL, 'F' },
+    { "url", required_argument, NULL, 'u' },    { "interval", required_argument, NULL, 'i' },
+    { "once", no_argument, NULL, 'o' },
      { "help", no_argument, NULL, 'H' },
     { NULL, 0, NULL, 0 },
 };
@@ -47,6 +50,9 @@ static const struct cli_option_help option_help[] = {
     { 'k', "  --parked           those whose e-mail the centre gave to another account\n" },
     { 'l', "  --limit N          at most so many; else 100\n" },
     { 'a', "  --after ID         those with a greater id: the next page\n" },
+    { 'u', "  --url URL          ask http://host:port/readyz instead of the server of the data folder\n" },
+    { 'i', "  --interval SECONDS how often to look: 0.1 to 3600; else 2, with --once 1\n" },
+    { 'o', "  --once             one line, of one interval\n" },
     { 'F', "  --force            set the journal that is there aside, in a folder of its own\n" },
     { 'j', "  --json             data as JSON\n" },
     { 'H', "  --help             this text\n" },
@@ -292,6 +298,10 @@ static const struct command commands[] = {
       .help = "see whether the journal is whole, also beside a running server" },
     { .name = "import", .takes = "fncdsjH", .run = cli_import,
       .help = "make a journal of the old backend's database; into a data folder without one" },
+    { .name = "health", .takes = "ucdsjH", .run = cli_health,
+      .help = "ask a running server whether it can do its work: it ends with 0 when it can, with 1 when not" },
+    { .name = "top", .takes = "iocdsjH", .run = cli_top,
+      .help = "watch a running server: connections, rates, latencies, the centre; line by line where there is no terminal" },
     { .name = "backup", .takes = "cdsjH", .run = cli_backup, .operands = "FILE",
       .help = "copy the journal into a file (- is standard output), while the server works or without it, and check the copy" },
     { .name = "restore", .takes = "FcdsjH", .run = cli_restore, .operands = "FILE",
@@ -457,6 +467,9 @@ take_option(struct options *o, const struct command *c, int letter, char **argv)
     case 'm': o->match = optarg; return true;
     case 'k': o->only_parked = true; return true;
     case 'F': o->is_forced = true; return true;
+    case 'u': o->url = optarg; return true;
+    case 'i': o->interval = optarg; return true;
+    case 'o': o->is_once = true; return true;
     case 'l': o->limit = optarg; return true;
     case 'a': o->after = optarg; return true;
     case 'j': o->as_json = true; return true;

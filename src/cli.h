@@ -22,7 +22,8 @@ struct options {
     size_t                n_operands;
     const char           *from;                     /* of import; NULL: not given */
     bool                  is_dry_run;
-    bool                  password_from_stdin, only_parked, is_forced;
+    bool                  password_from_stdin, only_parked, is_forced, is_once;
+    const char           *url, *interval;           /* NULL: not given */
     const char           *match, *limit, *after;    /* of lists; NULL: not given */
 };
 

@@ -56,16 +56,16 @@ send_line(const char *dir, int fd, const char *line, struct tb_err *e)
 }
 
 static enum tb_code
-read_answer(const char *dir, int fd, struct tb_buf *out, struct tb_err *e)
+read_answer(const char *dir, int fd, int ms, struct tb_buf *out, struct tb_err *e)
 {
-    int64_t until = tb_mono_ms(&tb_clock_system) + CONTROL_ASK_MS;
+    int64_t until = tb_mono_ms(&tb_clock_system) + ms;
     char    bytes[4096];
 
     for (;;) {
         int64_t       left = until - tb_mono_ms(&tb_clock_system);
         struct pollfd p = { .fd = fd, .events = POLLIN };
         if (left <= 0)
-            return tb_fail(e, TB_EIO, NULL, "%s/" CONTROL_NAME ": no answer within %d s", dir, CONTROL_ASK_MS / 1000);
+            return tb_fail(e, TB_EIO, NULL, "%s/" CONTROL_NAME ": no answer within %d s", dir, ms / 1000);
         if (poll(&p, 1, (int)left) <= 0)
             continue;
         ssize_t n = recv(fd, bytes, sizeof bytes, 0);
@@ -123,13 +123,19 @@ control_take(const char *dir, tb_str text, json_t **data, struct tb_err *e)
 enum tb_code
 control_ask(const char *dir, const char *line, json_t **data, struct tb_err *e)
 {
+    return control_ask_within(dir, line, CONTROL_ASK_MS, data, e);
+}
+
+enum tb_code
+control_ask_within(const char *dir, const char *line, int ms, json_t **data, struct tb_err *e)
+{
     struct tb_buf answer = TB_BUF_INIT;
     int           fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     *e = (struct tb_err){ 0 };
     if (fd < 0)
         return fail(dir, "socket", e);
-    if (reach(dir, fd, e) == TB_OK && send_line(dir, fd, line, e) == TB_OK && read_answer(dir, fd, &answer, e) == TB_OK)
+    if (reach(dir, fd, e) == TB_OK && send_line(dir, fd, line, e) == TB_OK && read_answer(dir, fd, ms, &answer, e) == TB_OK)
         TB_TRY(control_take(dir, tb_buf_str(&answer), data, e));
     close(fd);
     tb_buf_fini(&answer);

@@ -19,3 +19,4 @@ enum tb_code control_take(const char *dir, tb_str answer, json_t **data, struct 
  * the code that the server gave (which may be that one, too: control_is_there tells them apart), or TB_EIO when it could not be
  * asked. */
 enum tb_code control_ask(const char *dir, const char *line, json_t **data, struct tb_err *e) TB_MUST_CHECK;
+enum tb_code control_ask_within(const char *dir, const char *line, int ms, json_t **data, struct tb_err *e) TB_MUST_CHECK;

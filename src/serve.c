@@ -61,6 +61,7 @@ struct server {
     struct net_timer      *live_timer;
     uint16_t               port, tls_port, redirect_port;
     _Atomic bool           has_live;        /* the loop's mailbox may be posted to */
+    _Atomic bool           is_stopping;     /* and will soon not be looked into */
     /* steps of the two, told to each other */
     sem_t is_up, is_settled, store_is_closed;
 };
@@ -466,10 +467,29 @@ open_archive(struct server *s, const struct tb_config *c, struct tb_err *e)
     return archive_open(&s->archive, &archive, e);
 }
 
+static bool
+post_to_loop(void *ctx, struct tb_msg *m)
+{
+    struct server *s = ctx;
+
+    if (!s->has_live || s->is_stopping)
+        return false;
+    tb_mailbox_post_always(net_mailbox(s->net), m);
+    return true;
+}
+
+/* On the loop. */
+static void
+write_metrics(void *ctx, struct tb_buf *out)
+{
+    rest_write_metrics(((struct server *)ctx)->rest, out);
+}
+
 static enum tb_code
 open_control(struct server *s, const struct tb_config *c, struct tb_err *e)
 {
-    s->for_control = (struct serve_control){ .store = s->store, .sync = s->sync };
+    s->for_control = (struct serve_control){ .store = s->store, .sync = s->sync, .post_to_loop = post_to_loop,
+                                             .write_metrics = write_metrics, .loop_ctx = s };
     return control_open(&s->control, &(struct control_settings){ .dir = c->server.data, .commands = serve_commands,
                                                                  .ctx = &s->for_control }, e);
 }
@@ -618,6 +638,7 @@ serve_reload(struct server *s, const struct tb_config *config)
 void
 serve_stop(struct server *s)
 {
+    s->is_stopping = true;
     net_stop(s->net);
     chat_stop(s->chat);     /* passwords that wait to be hashed would hold up the others, */
     if (s->archive != NULL)

@@ -12,6 +12,8 @@ enum tb_code serve_give_nothing(struct tb_json *j);                     /* {} */
 struct tb_mailbox *serve_open_inbox(struct store_op *op);
 void               serve_await(struct tb_mailbox **inbox);
 
+enum tb_code serve_metrics(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
+enum tb_code serve_health(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_user_add(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_user_password(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_user_email(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;

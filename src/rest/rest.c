@@ -7,6 +7,7 @@
 #include "chat/render.h"
 #include "rest/document.h"
 #include "rest/exchange.h"
+#include "rest/metrics.h"
 #include "rest/path.h"
 
 #include <assert.h>
@@ -35,6 +36,12 @@ rest_close(struct rest **r)
     tb_free((*r)->metrics_from);
     tb_free(*r);
     *r = NULL;
+}
+
+void
+rest_write_metrics(struct rest *r, struct tb_buf *out)
+{
+    metrics_write(out, &r->settings);
 }
 
 static void

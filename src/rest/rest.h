@@ -38,5 +38,8 @@ struct rest_settings {
 void rest_open(struct rest **out, const struct rest_settings *settings);
 void rest_close(struct rest **);    /* after the last request was answered */
 
+/* What GET /metrics says, for who asks by another door. */
+void rest_write_metrics(struct rest *, struct tb_buf *out);
+
 /* One request: answered by net_respond, once, now or later. Fits net_handle(net, "/", rest_on_request, rest). */
 void rest_on_request(void *rest, struct net_request *http);

@@ -22,7 +22,7 @@ test('help names every command, for people who ask and for those who erred', () 
   const erred = run(['brew']);
   assert.notEqual(erred.code, 0);
   assert.match(erred.all, /brew/);
-  for (const command of ['serve', 'config', 'version', 'check', 'sync']) {
+  for (const command of ['serve', 'config', 'version', 'check', 'sync', 'user', 'backup', 'restore', 'health', 'top']) {
     assert.match(asked.all, new RegExp(`\\b${command}\\b`));
   }
   assert.notEqual(run(['serve', '--brew']).code, 0);

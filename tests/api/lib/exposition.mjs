@@ -108,3 +108,12 @@ export function checkGrowth(before, after) {
     }
   }
 }
+
+// Every metric as a row of the table in docs/operations.md.
+export function table({ families }) {
+  const rows = [...families].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { kind, help, samples }]) => {
+    const labels = new Set(samples.flatMap((one) => Object.keys(one.labels)).filter((label) => label !== 'le'));
+    return `| \`${name}\` | ${kind} | ${[...labels].join(', ')} | ${help} |`;
+  });
+  return ['| metric | kind | labels | |', '|---|---|---|---|', ...rows].join('\n');
+}

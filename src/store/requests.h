@@ -29,7 +29,7 @@ enum store_what {
 
 extern const char *const store_what_names[WHAT_COUNT];      /* for the log */
 
-/* One change inside the transaction under way: checks, then ops. Failing, the caller undoes its savepoint. */
+/* One change inside the transaction under way: checks, then ops. Failing, the caller undoes what it wrote; it may run again then. */
 enum tb_code change_run(struct journal *j, const struct store_settings *limits, struct store_op *op) TB_MUST_CHECK;
 
 /* Those of sync (remote.c, take.c). */

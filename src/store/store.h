@@ -6,8 +6,8 @@
  * it with its store_* function and leaves it alone until on_done runs, once, on the thread that owns reply_to: also
  * when the queue is full (TB_EBUSY), the disk is (TB_EFULL) or the store is closing (TB_EBUSY). "out" members are set when
  * op.err.code is TB_OK; their text and arrays live in op.mem, which the caller frees with store_op_fini.
- * Threads: call from any thread that has a mailbox. Changes run on the writer, in order of arrival, each in a savepoint of a
- * shared transaction, and are answered after COMMIT has synced the WAL. Queries run on one of two readers and see
+ * Threads: call from any thread that has a mailbox. Changes run on the writer, in order of arrival, in a shared transaction
+ * where each fails by itself, and are answered after COMMIT has synced the WAL. Queries run on one of two readers and see
  * every change that was answered before they were posted.
  * Times are milliseconds since 1970 in UTC unless they say hlc (milliseconds << 16 | logical). Ids are 1..2^53-1. */
 #include "base/arena.h"

@@ -8,14 +8,15 @@ const PAGE = 40;
 const CATCH_UP_PAGES = 5;           // further behind than this, what is here is given up for what is new
 const SYNC_EVERY_MS = 10_000, SYNC_OFF_EVERY_MS = 60_000;
 const AT_ONCE = 4;                  // receipts asked for at the same time
-const READ_GATHER_MS = 250, READ_AT_ONCE = 500;
+const GATHER_MS = 250, READ_AT_ONCE = 500;
+const RECOUNT_MS = 2000, RECEIPTS_AGAIN_MS = 15_000;
 const TYPING_EVERY_MS = 3000, TYPING_PAUSE_MS = 5000;
 
 export class Chat extends EventTarget {
   constructor(api, { user, token }) {
     super();
-    Object.assign(this, { api, me: user, token, rooms: new Map(), open: null, isConnected: false, wasConnected: false, hasRooms: false,
-      sync: null, wanted: [], asking: 0, told: null });
+    Object.assign(this, { api, me: user, token, rooms: new Map(), open: null, isConnected: false, hasRooms: false, sync: null,
+      wanted: [], asking: 0, told: null });
     this.outbox = new Outbox({ userId: user.id, isConnected: () => this.isConnected,
       send: (payload, ms) => this.socket.timeout(ms).emitWithAck('send_message', payload),
       onSent: (message) => this.sent(message), onChange: () => this.changed() });
@@ -47,11 +48,12 @@ export class Chat extends EventTarget {
   // What the journal has since is replayed by itself when the socket was recovered; the rest is asked for in any case, since it
   // is not replayed: at the centre or not, who is here, how many are unread.
   connected() {
-    this.isConnected = this.wasConnected = true;
+    this.isConnected = true;
     if (!this.socket.recovered) {
       this.rooms.forEach((room) => room.doubtReceipts());
     }
     this.refresh();
+    this.refreshRoomsIn(RECOUNT_MS);    // what was replayed meanwhile may have been counted twice
     this.outbox.pump();
     this.changed();
   }
@@ -121,9 +123,9 @@ export class Chat extends EventTarget {
   }
 
   // Many events in a row are one question.
-  refreshRoomsSoon() {
+  refreshRoomsIn(ms) {
     clearTimeout(this.roomsTimer);
-    this.roomsTimer = setTimeout(() => this.refreshRooms(), 100);
+    this.roomsTimer = setTimeout(() => this.refreshRooms(), ms);
   }
 
   forget(roomId) {
@@ -261,7 +263,7 @@ export class Chat extends EventTarget {
   receive_message(message) {
     const room = this.rooms.get(message.roomId);
     if (room === undefined) {
-      this.refreshRoomsSoon();
+      this.refreshRoomsIn(GATHER_MS);
       return;
     }
     room.typing.delete(message.sender.id);
@@ -296,14 +298,16 @@ export class Chat extends EventTarget {
   read({ roomId, messageIds, userId, readAt }) {
     const room = this.rooms.get(roomId);
     messageIds.forEach((id) => room?.read(id, userId, readAt));
-    if (userId === this.me.id) {
-      this.refreshRoomsSoon();      // here or on another device of ours
+    if (userId === this.me.id && room !== undefined) {      // here or on another device; those that were read before are not named
+      room.unread = Math.max(0, room.unread - messageIds.length);
     }
   }
 
-  // What is on the screen and our own: how far it has come is asked for once.
+  // What is on the screen and our own: how far it has come is asked for once, or again after a while if the answer was no use.
   wantReceipts(room, messageId) {
-    if (!room.receipts.get(messageId)?.isWhole && !this.wanted.some((one) => one.messageId === messageId)) {
+    const found = room.receiptsOf(messageId);
+    if (!found.isWhole && Date.now() - found.askedAt > RECEIPTS_AGAIN_MS) {
+      found.askedAt = Date.now();
       this.wanted.push({ room, messageId });
       this.askReceipts();
     }
@@ -334,7 +338,7 @@ export class Chat extends EventTarget {
     }
     room.readQueue.add(messageId);
     if (room.readQueue.size === 1) {
-      setTimeout(() => this.tellRead(room), READ_GATHER_MS);
+      setTimeout(() => this.tellRead(room), GATHER_MS);
     }
   }
 
@@ -347,6 +351,7 @@ export class Chat extends EventTarget {
     }
     messageIds.forEach((id) => room.readTold.add(id));
     this.socket.emit('read_message', { roomId: room.id, messageIds });
+    this.refreshRoomsIn(RECOUNT_MS);
   }
 
   // ---- people ----
@@ -392,7 +397,7 @@ export class Chat extends EventTarget {
   member_joined({ roomId, user }) {
     const room = this.rooms.get(roomId);
     if (user.id === this.me.id && room === undefined) {
-      this.refreshRoomsSoon();
+      this.refreshRoomsIn(GATHER_MS);
     } else if (room?.members && !room.members.has(user.id)) {
       this.refreshMembers(room);    // whether the new one is here is not said
     }

@@ -81,7 +81,7 @@ export class Room {
   receiptsOf(messageId) {
     let found = this.receipts.get(messageId);
     if (found === undefined) {
-      found = { isWhole: false, delivered: new Map(), read: new Map() };
+      found = { isWhole: false, askedAt: 0, delivered: new Map(), read: new Map() };
       this.receipts.set(messageId, found);
     }
     return found;
@@ -113,7 +113,7 @@ export class Room {
   }
 
   doubtReceipts() {
-    this.receipts.forEach((found) => { found.isWhole = false; });
+    this.receipts.forEach((found) => Object.assign(found, { isWhole: false, askedAt: 0 }));
   }
 
   others(userId) {

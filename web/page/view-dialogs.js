@@ -136,12 +136,13 @@ export class Dialogs {
   }
 
   drawDetails() {
-    const { message, chat } = this;
-    const room = chat.rooms.get(message.roomId);
+    const { chat } = this;
+    const room = chat.rooms.get(this.message.roomId);
     if (room === undefined) {
       at('details').close();
       return;
     }
+    const message = room.known.get(this.message.id) ?? this.message;    // it may have been loaded anew
     const isMine = message.sender.id === chat.me.id;
     const found = room.receipts.get(message.id);
     const key = JSON.stringify([message.id, message.syncedAt, found?.isWhole, [...found?.delivered ?? []], [...found?.read ?? []]]);

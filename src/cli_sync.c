@@ -153,6 +153,10 @@ run_resume(const struct options *o)
 static void
 add_difference(void *ctx, const struct sync_difference *d)
 {
+    static const char *const whose[SYNC_THING_COUNT] = {
+        [SYNC_USER] = "", [SYNC_ROOM] = "", [SYNC_MEMBER] = " of room", [SYNC_MESSAGE] = "", [SYNC_RECEIPT] = " of message",
+        [SYNC_CLAIM] = " of user", [SYNC_OP] = "",
+    };
     struct cli_listing *l = ctx;
 
     cli_listing_flush(l);
@@ -163,15 +167,19 @@ add_difference(void *ctx, const struct sync_difference *d)
         cli_put_int(&l->json, d->what == SYNC_MEMBER ? "roomId" : d->what == SYNC_RECEIPT ? "messageId" : "id", d->id);
         if (d->user_id != 0)
             cli_put_int(&l->json, "userId", d->user_id);
+        if (d->what == SYNC_OP)
+            cli_put_int(&l->json, "node", d->node);
         cli_put_str(&l->json, "is", tb_str_of(sync_fault_name(d->is)));
         cli_put_bool(&l->json, "parked", d->is_parked);
         tb_json_end_object(&l->json);
         return;
     }
     tb_buf_printf(&l->out, "%s%s %" PRId64, sync_thing_name(d->what),
-                  d->what == SYNC_MEMBER ? " of room" : d->what == SYNC_RECEIPT ? " of message" : "", d->id);
+                  whose[d->what], d->id);
     if (d->user_id != 0)
         tb_buf_printf(&l->out, ", user %" PRId64, d->user_id);
+    if (d->what == SYNC_OP)
+        tb_buf_printf(&l->out, " of node %" PRIu32, d->node);
     tb_buf_printf(&l->out, ": %s%s\n", sync_fault_name(d->is), d->is_parked ? " (an op about it is parked)" : "");
 }
 

@@ -240,6 +240,52 @@ take_head(void *ctx, const struct row *r, struct tb_err *e)
 }
 
 enum tb_code
+sync_centre_floors(struct sync_centre *c, void (*each)(void *ctx, uint32_t node, int64_t floor), void *ctx, struct tb_err *e)
+{
+    struct hand_on to = { .head = each, .ctx = ctx };
+    size_t         n;
+
+    *e = (struct tb_err){ 0 };
+    SAY(c, "SELECT `id`,`floor` FROM `site` ORDER BY `id`");
+    return each_row(c, "sites", take_head, &to, &n, e);
+}
+
+struct claims {
+    void (*each)(void *ctx, const struct sync_claim *);
+    void  *ctx;
+};
+
+static enum tb_code
+take_claim(void *ctx, const struct row *r, struct tb_err *e)
+{
+    const struct claims *to = ctx;
+    struct sync_claim    claim = { .user_id = int_of(r, 0), .stamp = int_of(r, 1), .node = int_of(r, 2),
+                                   .parked_stamp = int_of(r, 3) };
+
+    (void)e;
+    to->each(to->ctx, &claim);
+    return TB_OK;
+}
+
+enum tb_code
+sync_centre_claims(struct sync_centre *c, const struct store_claim *of, size_t n,
+                   void (*each)(void *ctx, const struct sync_claim *), void *ctx, struct tb_err *e)
+{
+    struct claims to = { .each = each, .ctx = ctx };
+    size_t        n_there;
+
+    *e = (struct tb_err){ 0 };
+    SAY(c, "SELECT `user_id`,`stamp`,`node`,`parked_stamp` FROM `email_claim` WHERE (`key`,`user_id`) IN (");
+    for (size_t i = 0; i < n; i++) {
+        tb_buf_add(&c->sql, i > 0 ? TB_LIT(",(") : TB_LIT("("));
+        sql_add_bytes(&c->sql, of[i].key.p, of[i].key.n);
+        tb_buf_printf(&c->sql, ",%" PRId64 ")", of[i].user_id);
+    }
+    tb_buf_printf(&c->sql, ") ORDER BY `user_id`");
+    return each_row(c, "claims", take_claim, &to, &n_there, e);
+}
+
+enum tb_code
 sync_centre_heads(struct sync_centre *c, void (*each)(void *ctx, uint32_t node, int64_t last_seq), void *ctx, struct tb_err *e)
 {
     struct hand_on to = { .head = each, .ctx = ctx };
@@ -263,10 +309,13 @@ take_op(void *ctx, const struct row *r, struct tb_err *e)
     struct ops        *o = ctx;
     struct store_entry entry = { .node = o->node, .seq = int_of(r, 0), .at = int_of(r, 1), .kind = (int)int_of(r, 2),
                                  .version = (int)int_of(r, 3), .body = text_of(r, 4) };
+    tb_str             chain = text_of(r, 5);
 
     if (entry.seq != o->last + 1)
         return tb_fail(e, TB_ENOTFOUND, NULL, "op %" PRId64 " of node %" PRIu32 " has left the centre's op_log", o->last + 1,
                        o->node);
+    if (chain.n == sizeof entry.chain)
+        memcpy(entry.chain, chain.p, sizeof entry.chain);
     o->last = entry.seq;
     return o->each(o->ctx, &entry, e);
 }
@@ -280,7 +329,7 @@ sync_centre_ops(struct sync_centre *c, uint32_t node, int64_t after, int64_t upt
 
     *e = (struct tb_err){ 0 };
     while (o.last < upto && n > 0) {
-        SAY(c, "SELECT `seq`,`at`,`kind`,`version`,`body` FROM `op_log` WHERE `node`=%" PRIu32 " AND `seq`>%" PRId64
+        SAY(c, "SELECT `seq`,`at`,`kind`,`version`,`body`,`chain` FROM `op_log` WHERE `node`=%" PRIu32 " AND `seq`>%" PRId64
                " AND `seq`<=%" PRId64 " ORDER BY `seq` LIMIT %d", node, o.last, upto, OPS_PAGE);
         if (each_row(c, "op_log", take_op, &o, &n, e) != TB_OK)
             return e->code;
@@ -302,6 +351,7 @@ sync_centre_ops(struct sync_centre *c, uint32_t node, int64_t after, int64_t upt
 #define MEMBER  HASH("m.`room_id`,m.`user_id`,m.`is_member`,m.`id`*m.`is_member`,"                                \
                 MS("m.`joined_at`") "*m.`is_member`,m.`stamp`,m.`node`")
 #define MESSAGE HASH("m.`id`,m.`hlc`,m.`room_id`,m.`sender_id`," MS("m.`created_at`") "," COUNTED("m.`content`"))
+#define OP      HASH("o.`node`,o.`seq`,o.`at`,o.`kind`,o.`version`," COUNTED("HEX(o.`chain`)") "," COUNTED("o.`body`"))
 #define RECEIPT HASH("r.`message_id`,r.`user_id`," MS("r.`delivered_at`") "," MS("r.`read_at`"))
 
 /* $of, $a and $b are what the list is of and the key that it comes after. A pair is compared in words, since MySQL does not look
@@ -331,6 +381,10 @@ static const char *const lists[COMPARE_LIST_COUNT] = {
                                AFTER_PAIR("r.`message_id`", "r.`user_id`")
                                " AND NOT EXISTS (SELECT 1 FROM `message` m WHERE m.`id`=r.`message_id`)"
                                " ORDER BY r.`message_id`,r.`user_id`",
+    [COMPARE_OP_SPANS] = "SELECT (o.`seq`>>12)+1,0,COUNT(*),BIT_XOR(" OP ") FROM `op_log` o WHERE o.`node`=$of AND o.`seq`>=($a<<12)"
+                         " GROUP BY o.`seq`>>12 ORDER BY o.`seq`>>12",
+    [COMPARE_OPS] = "SELECT o.`seq`,0,1," OP " FROM `op_log` o WHERE o.`node`=($of>>48) AND o.`seq`>=(($of&281474976710655)<<12)"
+                    " AND o.`seq`<((($of&281474976710655)+1)<<12) AND o.`seq`>$a ORDER BY o.`seq`",
 };
 
 static void

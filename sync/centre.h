@@ -58,6 +58,16 @@ enum tb_code sync_centre_hold(struct sync_centre *c, struct tb_err *e) TB_MUST_C
 enum tb_code sync_centre_heads(struct sync_centre *c, void (*each)(void *ctx, uint32_t node, int64_t last_seq), void *ctx,
                                struct tb_err *e) TB_MUST_CHECK;
 
+/* Up to where each site's ops have left op_log, by node. */
+enum tb_code sync_centre_floors(struct sync_centre *c, void (*each)(void *ctx, uint32_t node, int64_t floor), void *ctx,
+                                struct tb_err *e) TB_MUST_CHECK;
+
+struct sync_claim { int64_t user_id, stamp, node, parked_stamp; };
+
+/* Those of these users to these e-mails that are there, by user. n > 0; only user_id and key are looked at. */
+enum tb_code sync_centre_claims(struct sync_centre *c, const struct store_claim *of, size_t n,
+                                void (*each)(void *ctx, const struct sync_claim *), void *ctx, struct tb_err *e) TB_MUST_CHECK;
+
 /* A site's ops with after < seq <= upto, as store_inspect_ops. TB_ENOTFOUND: some have left op_log. */
 enum tb_code sync_centre_ops(struct sync_centre *c, uint32_t node, int64_t after, int64_t upto,
                              enum tb_code (*each)(void *ctx, const struct store_entry *, struct tb_err *e), void *ctx,

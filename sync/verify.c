@@ -13,6 +13,7 @@
 
 static const char *const thing_names[SYNC_THING_COUNT] = {
     [SYNC_USER] = "user", [SYNC_ROOM] = "room", [SYNC_MEMBER] = "member", [SYNC_MESSAGE] = "message", [SYNC_RECEIPT] = "receipt",
+    [SYNC_CLAIM] = "claim", [SYNC_OP] = "op",
 };
 
 const char *
@@ -49,6 +50,7 @@ struct verify {
     size_t                  n_touched, cap_touched;
     bool                    is_parked;      /* of the op that is being taken */
     struct by_node          history_floor;  /* messages up to which have left this journal */
+    struct by_node          here_upto, there_upto, here_floor, there_floor;     /* of each site's ops */
     void                  (*report)(void *ctx, const struct sync_difference *);
     void                   *ctx;
     struct sync_verified   *out;
@@ -186,20 +188,17 @@ static enum tb_code
 find_underway(struct verify *v, struct tb_err *e)
 {
     const struct store_identity *me = store_inspect_identity(v->here);
-    struct by_node              *here = TB_NEW(struct by_node), *there = TB_NEW(struct by_node);
 
-    here->v[me->node] = me->own_seq;
-    if (store_inspect_origins(v->here, take_by_node, here, e) == TB_OK)
-        TB_TRY(sync_centre_heads(v->there, take_by_node, there, e));
+    v->here_upto.v[me->node] = me->own_seq;
+    if (store_inspect_origins(v->here, take_by_node, &v->here_upto, e) == TB_OK)
+        TB_TRY(sync_centre_heads(v->there, take_by_node, &v->there_upto, e));
     for (uint32_t node = 0; node < MAX_NODES && e->code == TB_OK; node++)
-        TB_TRY(find_underway_of(v, node, here->v[node], there->v[node], e));
+        TB_TRY(find_underway_of(v, node, v->here_upto.v[node], v->there_upto.v[node], e));
     v->out->n_underway = (int64_t)v->n_touched;
     if (e->code == TB_OK)
         TB_TRY(find_parked(v, me->node, e));
     if (v->n_touched > 0)
         qsort(v->touched, v->n_touched, sizeof *v->touched, by_row);
-    tb_free(here);
-    tb_free(there);
     return e->code;
 }
 
@@ -207,7 +206,7 @@ find_underway(struct verify *v, struct tb_err *e)
 static void
 find_touched(const struct verify *v, const struct sync_difference *d, bool *is_underway, bool *is_parked)
 {
-    const struct touched key = { .what = d->what, .id = d->id, .user_id = d->user_id };
+    const struct touched key = { .what = d->what == SYNC_CLAIM ? SYNC_USER : d->what, .id = d->id, .user_id = d->user_id };
     size_t               low = 0, high = v->n_touched;
 
     while (low < high) {
@@ -470,6 +469,155 @@ walk_room(struct walk *w, const struct compare_row *here, const struct compare_r
     }
 }
 
+/* ---- ops ---- */
+
+struct op_read {
+    struct tb_arena    mem;
+    struct store_entry entry;
+    bool               is_there;
+};
+
+static enum tb_code
+keep_op(void *ctx, const struct store_entry *entry, struct tb_err *e)
+{
+    struct op_read *r = ctx;
+
+    (void)e;
+    r->entry = *entry;
+    r->entry.body = tb_arena_str(&r->mem, entry->body);
+    r->is_there = true;
+    return TB_OK;
+}
+
+static bool
+is_same_op(const struct store_entry *a, const struct store_entry *b)
+{
+    bool is_same_kind = a->kind == b->kind || a->kind == OP_PARKED || b->kind == OP_PARKED;
+
+    return is_same_kind && a->at == b->at && a->version == b->version && tb_str_eq(a->body, b->body) &&
+           memcmp(a->chain, b->chain, sizeof a->chain) == 0;
+}
+
+/* Both sides have it, and it is not the same: unless that is because its effect was parked. */
+static enum tb_code
+look_at_op(struct verify *v, uint32_t node, int64_t seq, struct tb_err *e)
+{
+    struct op_read here = { 0 }, there = { 0 };
+
+    if (store_inspect_ops(v->here, node, seq - 1, seq, keep_op, &here, e) == TB_OK)
+        TB_TRY(sync_centre_ops(v->there, node, seq - 1, seq, keep_op, &there, e));
+    if (e->code == TB_OK && !(here.is_there && there.is_there && is_same_op(&here.entry, &there.entry)))
+        tell(v, (struct sync_difference){ .what = SYNC_OP, .is = SYNC_DIFFERS, .id = seq, .node = node });
+    tb_arena_fini(&here.mem);
+    tb_arena_fini(&there.mem);
+    return e->code;
+}
+
+static enum tb_code
+tell_op(struct walk *w, const struct compare_row *here, const struct compare_row *there, struct tb_err *e)
+{
+    struct verify *v = w->v;
+    uint32_t       node = (uint32_t)(w->of >> COMPARE_NODE_SHIFT);
+    int64_t        seq = (here != NULL ? here : there)->key[0];
+    bool           is_underway = seq > v->here_upto.v[node] || seq > v->there_upto.v[node];
+    bool           may_be_missing = seq <= (here == NULL ? v->here_floor.v[node] : v->there_floor.v[node]);
+
+    if (here != NULL && there != NULL)
+        return look_at_op(v, node, seq, e);
+    if (!is_underway && !may_be_missing)
+        tell(v, (struct sync_difference){ .what = SYNC_OP, .is = fault_of(here, there), .id = seq, .node = node });
+    return TB_OK;
+}
+
+static enum tb_code
+walk_span(struct walk *w, const struct compare_row *here, const struct compare_row *there, struct tb_err *e)
+{
+    return walk(w->v, COMPARE_OPS, compare_span(w->of, (here != NULL ? here : there)->key[0]), -1, tell_op, e);
+}
+
+static enum tb_code
+walk_ops(struct verify *v, struct tb_err *e)
+{
+    if (store_inspect_log_floors(v->here, take_by_node, &v->here_floor, e) == TB_OK)
+        TB_TRY(sync_centre_floors(v->there, take_by_node, &v->there_floor, e));
+    for (int64_t node = 0; node < MAX_NODES && e->code == TB_OK; node++)
+        if (v->here_upto.v[node] > 0 && v->there_upto.v[node] > 0)
+            TB_TRY(walk(v, COMPARE_OP_SPANS, node, SYNC_OP, walk_span, e));
+    return e->code;
+}
+
+/* ---- claims to e-mails ---- */
+
+/* Users are compared by themselves, so it is enough to look for the claim of each that is here. */
+struct claims {
+    struct verify     *v;
+    struct tb_arena    mem;
+    struct store_claim of[COMPARE_PAGE];
+    bool               is_there[COMPARE_PAGE];
+    size_t             n, at;
+};
+
+static void
+keep_claim(void *ctx, const struct store_claim *claim)
+{
+    struct claims *c = ctx;
+
+    c->is_there[c->n] = false;
+    c->of[c->n] = *claim;
+    c->of[c->n++].key = tb_arena_str(&c->mem, claim->key);
+}
+
+static void
+judge_claim(void *ctx, const struct sync_claim *there)
+{
+    struct claims *c = ctx;
+
+    while (c->at < c->n && c->of[c->at].user_id < there->user_id)
+        c->at++;
+    if (c->at == c->n || c->of[c->at].user_id != there->user_id)
+        return;
+    const struct store_claim *here = &c->of[c->at];
+    bool is_same = here->stamp == there->stamp && here->node == there->node &&
+                   here->is_parked == (there->parked_stamp >= there->stamp);
+    c->is_there[c->at] = true;
+    if (!is_same)
+        tell(c->v, (struct sync_difference){ .what = SYNC_CLAIM, .is = SYNC_DIFFERS, .id = here->user_id });
+}
+
+static enum tb_code
+compare_page_of_claims(struct claims *c, struct tb_err *e)
+{
+    c->at = 0;
+    if (sync_centre_claims(c->v->there, c->of, c->n, judge_claim, c, e) != TB_OK)
+        return e->code;
+    for (size_t i = 0; i < c->n; i++) {
+        c->v->out->rows[SYNC_CLAIM].here++;
+        c->v->out->rows[SYNC_CLAIM].there += c->is_there[i];
+        if (!c->is_there[i])
+            tell(c->v, (struct sync_difference){ .what = SYNC_CLAIM, .is = SYNC_MISSING_THERE, .id = c->of[i].user_id });
+    }
+    return TB_OK;
+}
+
+static enum tb_code
+walk_claims(struct verify *v, struct tb_err *e)
+{
+    struct claims *c = TB_NEW(struct claims);
+    int64_t        after = 0;
+
+    c->v = v;
+    do {
+        tb_arena_fini(&c->mem);
+        c->n = 0;
+        if (store_inspect_claims(v->here, after, COMPARE_PAGE, keep_claim, c, e) == TB_OK && c->n > 0)
+            TB_TRY(compare_page_of_claims(c, e));
+        after = c->n > 0 ? c->of[c->n - 1].user_id : after;
+    } while (e->code == TB_OK && c->n == COMPARE_PAGE);
+    tb_arena_fini(&c->mem);
+    tb_free(c);
+    return e->code;
+}
+
 /* ---- all of it ---- */
 
 static enum tb_code
@@ -520,6 +668,8 @@ sync_verify(struct store_inspector *here, struct sync_centre *there,
         TB_TRY(store_inspect_history_floors(here, take_by_node, &v->history_floor, e));
     for (size_t i = 0; i < sizeof walks / sizeof *walks && e->code == TB_OK; i++)
         TB_TRY(walk(v, walks[i].list, 0, (int)walks[i].counted, walks[i].differ, e));
+    if (e->code == TB_OK && walk_claims(v, e) == TB_OK)
+        TB_TRY(walk_ops(v, e));
     tb_free(v->touched);
     tb_free(v);
     return e->code;

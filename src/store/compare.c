@@ -14,6 +14,7 @@
 #define MEMBER  "m.room_id, m.user_id, m.is_member, m.id * m.is_member, m.joined_at * m.is_member, m.stamp, m.node"
 #define MESSAGE "m.id, m.hlc, m.room_id, m.sender_id, m.created_at, m.content"
 #define RECEIPT "r.message_id, r.user_id, COALESCE(r.delivered_at, 0), COALESCE(r.read_at, 0)"
+#define OP      "j.node, j.seq, j.at, j.kind, j.version, hex(j.chain), j.body"
 
 /* ?1 is what the list is of, ?2 and ?3 the key that it comes after. */
 static const char *const lists[COMPARE_LIST_COUNT] = {
@@ -39,7 +40,14 @@ static const char *const lists[COMPARE_LIST_COUNT] = {
                                " WHERE (r.message_id, r.user_id) > (?2, ?3)"
                                " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = r.message_id)"
                                " ORDER BY r.message_id, r.user_id",
+    /* a row of the centre's has seq 0, and one without a body stands for ops that are not here (take.c) */
+    [COMPARE_OP_SPANS] = "SELECT (j.seq >> 12) + 1, 0, COUNT(*), xor_hash(" OP ") FROM journal j WHERE j.node = ?1 AND j.seq > 0"
+                         " AND j.body <> '' AND j.seq >= ?2 << 12 GROUP BY j.seq >> 12 ORDER BY j.seq >> 12",
+    [COMPARE_OPS] = "SELECT j.seq, 0, 1, row_hash(" OP ") FROM journal j WHERE j.node = ?1 >> 48 AND j.seq > 0 AND j.body <> ''"
+                    " AND j.seq >> 12 = ?1 & 0xffffffffffff AND j.seq > ?2 ORDER BY j.seq",
 };
+
+static_assert(COMPARE_SPAN_BITS == 12 && COMPARE_NODE_SHIFT == 48, "as the lists say");
 
 /* ---- the hash ---- */
 

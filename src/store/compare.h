@@ -20,8 +20,19 @@ enum compare_list {
     COMPARE_MESSAGE_RECEIPTS,   /* room    hlc, id      grouped; of each message */
     COMPARE_RECEIPTS,           /* message user */
     COMPARE_LOOSE_RECEIPTS,     /* -       message, user    whose message is not there */
+    COMPARE_OP_SPANS,           /* node    span         grouped; ops of COMPARE_SPAN seqs, numbered from 1 */
+    COMPARE_OPS,                /* compare_span()   seq */
     COMPARE_LIST_COUNT
 };
+
+enum { COMPARE_SPAN_BITS = 12, COMPARE_SPAN = 1 << COMPARE_SPAN_BITS, COMPARE_NODE_SHIFT = 48 };
+
+/* What COMPARE_OPS is of: a node's span, by its number. */
+static inline int64_t
+compare_span(int64_t node, int64_t number)
+{
+    return node << COMPARE_NODE_SHIFT | (number - 1);
+}
 
 struct compare_row {
     int64_t  key[2];            /* [1] is 0 where one number is enough */

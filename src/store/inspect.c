@@ -90,6 +90,27 @@ store_inspect_history_floors(struct store_inspector *i, void (*each)(void *ctx, 
 }
 
 enum tb_code
+store_inspect_log_floors(struct store_inspector *i, void (*each)(void *ctx, uint32_t node, int64_t seq), void *ctx,
+                         struct tb_err *e)
+{
+    return each_node(i, db_query(&i->db, Q_LOG_FLOORS, NO_ARGS, e), each, ctx, e);
+}
+
+enum tb_code
+store_inspect_claims(struct store_inspector *i, int64_t after, size_t max, void (*each)(void *ctx, const struct store_claim *),
+                     void *ctx, struct tb_err *e)
+{
+    sqlite3_stmt *st = db_query(&i->db, Q_CLAIMS_AFTER, ARGS(I(after), I((int64_t)max)), e);
+
+    while (db_next(&i->db, st, e)) {
+        struct store_claim claim = { .user_id = db_col_int(st, 0), .stamp = db_col_int(st, 1), .node = db_col_int(st, 2),
+                                     .is_parked = db_col_int(st, 3) != 0, .key = db_col_text(st, 4) };
+        each(ctx, &claim);
+    }
+    return e->code;
+}
+
+enum tb_code
 store_inspect_conflicts(struct store_inspector *i, void (*each)(void *ctx, const struct store_conflict *), void *ctx,
                         struct tb_err *e)
 {

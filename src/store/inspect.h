@@ -20,6 +20,19 @@ enum tb_code store_inspect_origins(struct store_inspector *i, void (*each)(void 
 enum tb_code store_inspect_history_floors(struct store_inspector *i, void (*each)(void *ctx, uint32_t node, int64_t message_id),
                                           void *ctx, struct tb_err *e) TB_MUST_CHECK;
 
+/* Up to which of their ops the journal has not all: they have left, or came as rows of the centre's tables. */
+enum tb_code store_inspect_log_floors(struct store_inspector *i, void (*each)(void *ctx, uint32_t node, int64_t seq), void *ctx,
+                                      struct tb_err *e) TB_MUST_CHECK;
+
+struct store_claim {            /* of a user, to his e-mail */
+    int64_t user_id, stamp, node;
+    bool    is_parked;
+    tb_str  key;                /* op_email_key; valid for the call */
+};
+/* Those of users after that one, by their ids; at most max. */
+enum tb_code store_inspect_claims(struct store_inspector *i, int64_t after, size_t max,
+                                  void (*each)(void *ctx, const struct store_claim *), void *ctx, struct tb_err *e) TB_MUST_CHECK;
+
 struct store_conflict {         /* a user whose e-mail the centre gave to another account */
     int64_t id, since;          /* ms; 0: the op that said so has been pruned */
     tb_str  username, email;    /* valid for the call */

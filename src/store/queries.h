@@ -48,6 +48,10 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_OPS_BETWEEN, "SELECT pos, node, seq, at, kind, version, body, chain FROM journal"                              \
                      " WHERE pos > ?1 AND node = ?2 AND seq > ?3 AND seq <= ?4 ORDER BY pos")                          \
     X(Q_HISTORY_FLOOR, "SELECT node, message_id FROM history_floor ORDER BY node")                                     \
+    X(Q_LOG_FLOORS, "SELECT node, MAX(seq) FROM (SELECT node, floor_seq AS seq FROM origin UNION ALL"                  \
+                    " SELECT node, seq FROM journal WHERE kind = 0 AND body = '') GROUP BY node")                      \
+    X(Q_CLAIMS_AFTER, "SELECT id, email_stamp, email_node, email_parked, email_key FROM user"                          \
+                      " WHERE id > ?1 AND email_stamp > 0 ORDER BY id LIMIT ?2")                                       \
     X(Q_CONFLICT_COUNT, "SELECT COUNT(*) FROM user WHERE email_parked = 1")                                            \
     X(Q_CONFLICTS, "WITH said AS (SELECT user_id, MAX(at) AS at FROM journal WHERE kind = 4 AND user_id IN"            \
                    " (SELECT id FROM user WHERE email_parked = 1) GROUP BY user_id)"                                   \

@@ -268,6 +268,8 @@ test('verify finds no difference where there is none, and counts what it compare
     assert.deepEqual(v[thing], { here: count(table), there: count(table) }, thing);
     assert.ok(v[thing].here > 0);
   }
+  assert.deepEqual(v.claim, { here: count('user'), there: count('user') });
+  assert.deepEqual(v.op, { here: Number(db.query('SELECT last_seq FROM site')[0][0]), there: count('op_log') });
   assert.match(sync(['verify']).stdout, /^No difference/m);
 });
 
@@ -367,10 +369,27 @@ for (const [what, table, change, expected] of [
   ['a user who is only there', 'user', () => 'INSERT INTO user (id, hlc) VALUES (31337, 5)', () => ['user 31337 missing here']],
   ['a room that is missing there', 'room', () => `DELETE FROM room WHERE id = ${room.id}`, () => [`room ${room.id} missing there`]],
   ['a room with another name', 'room', () => `UPDATE room SET name = 'Harbour' WHERE id = ${room.id}`, () => [`room ${room.id} differs`]],
+  ['a claim that is missing there', 'email_claim', () => `DELETE FROM email_claim WHERE user_id = ${bob.id}`,
+    () => [`claim ${bob.id} missing there`]],
+  ['a claim that was given up there', 'email_claim', () => `UPDATE email_claim SET parked_stamp = stamp WHERE user_id = ${bob.id}`,
+    () => [`claim ${bob.id} differs`]],
+  ['a claim of another time', 'email_claim', () => `UPDATE email_claim SET stamp = stamp - 1 WHERE user_id = ${ann.id}`,
+    () => [`claim ${ann.id} differs`]],
+  ['an op that is missing there', 'op_log', () => 'DELETE FROM op_log WHERE seq = 300', () => ['op 300 missing there']],
+  ['the newest op missing there', 'op_log', () => 'DELETE FROM op_log ORDER BY seq DESC LIMIT 1',
+    (was) => [`op ${was.ops} missing there`]],
+  ['an op whose body was changed there', 'op_log', () => 'UPDATE op_log SET body = CONCAT(body, \' \') WHERE seq = 17',
+    () => ['op 17 differs']],
+  ['an op with another chain', 'op_log', () => "UPDATE op_log SET chain = REPEAT('x', 16) WHERE seq = 18", () => ['op 18 differs']],
+  ['an op of another time', 'op_log', () => 'UPDATE op_log SET at = at + 1 WHERE seq = 19', () => ['op 19 differs']],
+  ['an op of another kind', 'op_log', () => 'UPDATE op_log SET kind = 10 WHERE seq = 1', () => ['op 1 differs']],
+  ['two ops with each other\'s bodies', 'op_log',
+    () => 'UPDATE op_log a, op_log b SET a.body = b.body, b.body = a.body WHERE a.seq = 20 AND b.seq = 21',
+    () => ['op 20 differs', 'op 21 differs']],
   ['a room that became private', 'room', () => `UPDATE room SET is_private = 1 WHERE id = ${room.id}`, () => [`room ${room.id} differs`]],
 ]) {
   test(`verify names ${what}, and nothing else`, () => {
-    const was = { m0: M(0), m3: M(3), m5: M(5), m400: M(400), receipt: receipt() };
+    const was = { m0: M(0), m3: M(3), m5: M(5), m400: M(400), receipt: receipt(), ops: json(['status']).centre.lastSeq };
     db.query(`CREATE TABLE kept AS SELECT * FROM \`${table}\``);
     let v, texts;
     try {

@@ -6,6 +6,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import addFormats from 'ajv-formats';
 import Ajv from 'ajv';
 import WebSocket from 'ws';
@@ -13,6 +14,7 @@ import { person } from './lib/client.mjs';
 import { MariaDb } from './lib/mariadb.mjs';
 import { ROOT, run, start } from './lib/server.mjs';
 import { Line } from './lib/sockets.mjs';
+import { normal } from './lib/tour.mjs';
 import { asked, asyncapi, openapi, resolved, seen, told } from './lib/spec.mjs';
 
 const { messages, schemas } = asyncapi.components;
@@ -83,6 +85,42 @@ test('each event that the program sends is in the document, and the other way ro
   const sources = readdirSync(chat).filter((f) => f.endsWith('.c')).map((f) => readFileSync(join(chat, f), 'utf8')).join('');
   const names = [...sources.matchAll(/(?:sio_message_new|\btell)\([^;"]*?TB_LIT\("(\w+)"\)/g)].map((m) => m[1]);
   assert.deepEqual(namesOf('server'), [...new Set(names)].sort());
+});
+
+// ---- the examples ----
+
+// As they come about on a server of its own; payloads of clients are sent as they stand.
+test('every example of an ack and of an event is what the server says', async () => {
+  const fresh = await start({ config: { presence: { grace_ms: 0 } } });
+  const [one, two] = [await person(fresh, 'ann'), await person(fresh, 'bob')];
+  await one.room('harbour');
+  const [first, second] = [await Line.to(one), await Line.to(two)];
+  const payload = (key) => messages[`client.${key}`].examples.map((e) => e.payload);
+  const acks = {};
+  const ask = async (line, event, what) => { acks[`ack.${event}`] = await line.ask(event, what); };
+  await ask(second, 'join_room', payload('join_room')[0]);
+  await ask(first, 'send_message', payload('send_message')[0]);
+  const again = await first.ask('send_message', payload('send_message')[1]);
+  await first.hears('delivered', { messageId: again.message.id });
+  await ask(second, 'read_message', payload('read_message')[0]);
+  await ask(second, 'typing', payload('typing')[0]);
+  await first.hears('read');
+  await first.until(() => first.offsets.length > 0, 'an offset');
+  await two.delete('/rooms/1/members/me');
+  await first.hears('member_left');
+  for (const [key, answer] of Object.entries(acks)) {
+    const done = messages[key].examples.find((e) => e.name === 'done').payload;
+    assert.deepEqual(normal(answer), normal(done), key);
+  }
+  first.heard.push(...first.offsets.map((args) => ['offset', ...args]));
+  for (const [key, { name, examples: [{ payload: example }] }] of Object.entries(messages)) {
+    if (key.startsWith('server.') && name !== 'synced') {       // that needs a centre, see below
+      const isIt = (said) => isDeepStrictEqual(normal({ offset: said }), normal({ offset: example }));
+      await first.until(() => first.named(name).some(isIt), `${name} as in the example: ${JSON.stringify(first.named(name))}`);
+    }
+  }
+  [first, second].forEach((line) => line.close());
+  await fresh.stop();
 });
 
 // ---- everything can be met ----

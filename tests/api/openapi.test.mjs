@@ -6,13 +6,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { done, person, raw, request, responses } from './lib/client.mjs';
+import { Person, done, person, raw, request, responses } from './lib/client.mjs';
 import { ROOT, run, start } from './lib/server.mjs';
+import { Line } from './lib/sockets.mjs';
+import { normal } from './lib/tour.mjs';
 import { checkAnswer, examplesOf, openapi, resolved, restAnswer, restRequest, seen } from './lib/spec.mjs';
 
 const operations = Object.entries(openapi.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })));
 const rest = (object) => resolved(openapi, object);
+
+const account = (more) => ({ email: 'new@example.org', username: 'new', password: 'correct horse', ...more });
 
 // What nothing from outside can bring about.
 const OUT_OF_REACH = new Set(['register 500 Something went wrong here', 'login 500 Something went wrong here',
@@ -64,6 +68,67 @@ test('every example is as its schema says', () => {
   }
 });
 
+// The examples as they come about, one after the other, on a server of their own. Their requests are sent as they stand.
+const COURSE = (ann, bob, json) => [
+  ['register', () => request(ann.server, 'POST', '/auth/register', { body: json('register') })],
+  ['login', () => request(ann.server, 'POST', '/auth/login', { body: json('login') })],
+  ['createRoom', () => ann.post('/rooms', json('createRoom'))],
+  ['joinRoom', () => bob.post('/rooms/join', json('joinRoom'))],
+  ['addMember', () => ann.post('/rooms/1/members', json('addMember'))],
+  ['sendMessage', () => ann.post('/messages', json('sendMessage'))],
+  [null, () => ann.post('/messages', { roomId: 1, content: 'We walk across' })],
+  ['listRooms', () => bob.get('/rooms')],
+  ['listMessages first', () => bob.get('/messages/rooms/1/messages?limit=1')],
+  ['listMessages last', () => bob.get('/messages/rooms/1/messages?limit=1&cursor=2')],
+  ['readMessages', () => bob.post('/messages/read', json('readMessages'))],
+  ['listReceipts', () => ann.get('/messages/1/receipts')],
+  ['getSync', () => ann.get('/sync')],
+  ['getHealth', () => ann.get('/healthz')],
+  ['getReady', () => ann.get('/readyz')],
+  ['listMembers', async () => {
+    const line = await Line.to(ann);
+    for (;;) {                          // until his last seen is stored
+      const answer = await ann.get('/rooms/1/members');
+      if (answer.body.items[0].lastSeen !== null) {
+        line.close();
+        return answer;
+      }
+    }
+  }],
+  ['changeMe', async () => {
+    const answer = await ann.patch('/auth/me', json('changeMe'));
+    answer.body.user.lastSeen = null;   // in the document he has never been connected
+    return answer;
+  }],
+];
+
+test('every example of an answer is what the server answers', async () => {
+  const fresh = await start();
+  const named = (name) => operations.find(({ operation }) => operation.operationId === name).operation;
+  const json = (name) => named(name).requestBody.content['application/json'].example;
+  const ann = new Person(fresh, { user: { id: 1 } }, 'correct horse'), bob = new Person(fresh, { user: { id: 2 } }, 'correct horse');
+  const shown = new Set();
+  for (const [what, call] of COURSE(ann, bob, json)) {
+    const { status, body } = await call();
+    if (what === 'register') {
+      ann.token = body.token;
+      bob.token = done(await request(fresh, 'POST', '/auth/register', { body: account({ email: 'bob@example.org', username: 'bob' }) }), 201).token;
+    }
+    if (what !== null) {
+      const [name, which] = what.split(' ');
+      const content = named(name).responses[status].content['application/json'];
+      assert.deepEqual(normal(body), normal(which === undefined ? content.example : content.examples[which].value), what);
+      shown.add(name);
+    }
+  }
+  await fresh.stop();
+  const withExample = operations.filter(({ operation }) => Object.entries(operation.responses).some(([status, r]) => {
+    const content = rest(r).content?.['application/json'];
+    return status < 300 && (content?.example ?? content?.examples) !== undefined;
+  })).map(({ operation }) => operation.operationId);
+  assert.deepEqual([...shown].sort(), withExample.sort());
+});
+
 // ---- the routes ----
 
 // The table in the source is all that the program serves under "/"; a path of the document has {name} for its "*". The page at
@@ -109,7 +174,6 @@ for (const file of ['openapi.json', 'asyncapi.json']) {
 
 // ---- everything can be met ----
 
-const account = (more) => ({ email: 'new@example.org', username: 'new', password: 'correct horse', ...more });
 const post = (path, body, options) => request(server, 'POST', path, { body, token: ann.token, ...options });
 const deep = (n) => '{"a":'.repeat(n) + '1' + '}'.repeat(n);
 

@@ -4,20 +4,16 @@
 
 #include "sync/sync.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <semaphore.h>
 #include <stdatomic.h>
-#include <time.h>
 
 enum { LOOP_MS = 3000 };        /* a loop that has not turned for so long is stuck, as far as clients can tell */
 
 struct question {
-    struct tb_msg         msg;
+    struct tb_msg         msg, answer;  /* the way there, and back */
     struct serve_control *c;
     bool                  wants_metrics;
     atomic_int            holders;
-    sem_t                 is_answered;
+    struct tb_mailbox    *inbox;        /* of the answer */
     struct tb_buf         text;         /* the loop's until it is answered */
 };
 
@@ -26,9 +22,15 @@ let_go(struct question *q)
 {
     if (atomic_fetch_sub(&q->holders, 1) > 1)
         return;
-    sem_destroy(&q->is_answered);
+    tb_mailbox_free(&q->inbox);
     tb_buf_fini(&q->text);
     tb_free(q);
+}
+
+static void
+run_answer(struct tb_msg *m)
+{
+    (void)m;        /* that it came is all */
 }
 
 static void
@@ -38,21 +40,17 @@ run_question(struct tb_msg *m)
 
     if (q->wants_metrics)
         q->c->write_metrics(q->c->loop_ctx, &q->text);
-    sem_post(&q->is_answered);
+    q->answer.run = run_answer;
+    tb_mailbox_post_always(q->inbox, &q->answer);
     let_go(q);
 }
 
 static bool
 await_loop(struct question *q)
 {
-    struct timespec until;
-    int             rc;
+    struct tb_msg_list answers = { 0 };
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LOOP_MS / 1000;
-    while ((rc = sem_clockwait(&q->is_answered, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
-        ;
-    return rc == 0;
+    return tb_mailbox_wait(q->inbox, &answers, 1, LOOP_MS) > 0;
 }
 
 /* *out, when not NULL, gets the metrics. */
@@ -66,9 +64,9 @@ ask_loop(struct serve_control *c, struct tb_buf *out, struct tb_err *e)
     q->c = c;
     q->wants_metrics = out != NULL;
     atomic_store(&q->holders, 2);
-    sem_init(&q->is_answered, 0, 0);
+    q->inbox = tb_mailbox_new(1, NULL, NULL);
     if (!c->post_to_loop(c->loop_ctx, &q->msg)) {
-        let_go(q);
+        let_go(q);          /* the loop's share */
         tb_fail(e, TB_EBUSY, NULL, "the server is starting or stopping");
     } else if (!await_loop(q)) {
         tb_fail(e, TB_EIO, NULL, "the loop has not turned for %d s", LOOP_MS / 1000);

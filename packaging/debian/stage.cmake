@@ -12,6 +12,7 @@ file(READ "${here}/../../LICENSE" licence)
 string(REGEX REPLACE "^MIT License\n\n" "" licence "${licence}")
 string(REGEX MATCH "Copyright [^\n]*" copyright "${licence}")
 string(REPLACE "${copyright}\n\n" "" licence "${licence}")
+string(REPLACE "Copyright (c)" "Copyright:" copyright "${copyright}")
 string(REGEX REPLACE "\n\n" "\n.\n" licence "${licence}")
 string(REGEX REPLACE "\n([^\n])" "\n \\1" licence "${licence}")
 file(WRITE "${doc}/copyright" "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -20,7 +21,12 @@ Upstream-Name: tombolo
 Files: *
 ${copyright}
 License: MIT
- ${licence}")
+ ${licence}
+Files: usr/bin/tombolo
+Copyright: 2014-present Guillermo Rauch and Socket.IO contributors
+License: MIT
+Comment: The page at /app/, which is in the program, uses socket.io-client and its parts; licences.txt has the licence of each.
+")
 
 file(RENAME "${doc}/CHANGELOG.md" "${doc}/changelog")
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)

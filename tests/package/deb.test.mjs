@@ -31,7 +31,7 @@ test('the package holds the program, the unit, the user, the settings, the manua
   for (const path of ['/usr/bin/tombolo', '/usr/lib/systemd/system/tombolo.service', '/usr/lib/sysusers.d/tombolo.conf',
     '/etc/tombolo/tombolo.conf', '/usr/share/man/man1/tombolo.1.gz', '/usr/share/doc/tombolo/copyright',
     '/usr/share/doc/tombolo/changelog.gz', '/usr/share/doc/tombolo/changelog.Debian.gz', '/usr/share/doc/tombolo/README.md',
-    '/usr/share/doc/tombolo/docs/operations.md']) {
+    '/usr/share/doc/tombolo/docs/operations.md', '/usr/share/doc/tombolo/licences.txt']) {
     assert.ok(contents.has(path), path);
   }
   assert.ok([...contents].every(([path]) => /^\/(etc|usr)\//.test(path)), 'and nothing elsewhere');

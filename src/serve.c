@@ -30,6 +30,7 @@
 #include <inttypes.h>
 #include <semaphore.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* After net has had NET_STOP_TIMEOUT_MS: what handlers may still need, until the end counts as stuck. Sync takes 3 s. */
@@ -62,6 +63,10 @@ struct server {
     uint16_t               port, tls_port, redirect_port;
     _Atomic bool           has_live;        /* the loop's mailbox may be posted to */
     _Atomic bool           is_stopping;     /* and will soon not be looked into */
+    /* sync's until knows_centre, then anybody's: the centre that was reached first since the start */
+    char                   centre[37];
+    _Atomic bool           knows_centre;
+    struct tb_msg          centre_msg;
     /* steps of the two, told to each other */
     sem_t is_up, is_settled, store_is_closed;
 };
@@ -117,6 +122,31 @@ on_synced(void *ctx, const struct sync_sent *sent, size_t n, int64_t at)
     tb_mailbox_post_always(net_mailbox(s->net), &t->msg);
 }
 
+static void
+run_centre(struct tb_msg *msg)
+{
+    struct server *s = TB_CONTAINER(msg, struct server, centre_msg);
+
+    chat_set_centre(s->chat, s->centre);
+}
+
+/* A journal has one centre for good, so the first contact tells all. Either we see that the loop runs, or the loop, which looks
+ * after it has said so, sees that the centre is known; or both, which does no harm. */
+static void
+on_centre(void *ctx, const char *uuid)
+{
+    struct server *s = ctx;
+
+    if (s->knows_centre)
+        return;
+    snprintf(s->centre, sizeof s->centre, "%s", uuid);
+    s->knows_centre = true;
+    if (s->has_live) {
+        s->centre_msg.run = run_centre;
+        tb_mailbox_post_always(net_mailbox(s->net), &s->centre_msg);
+    }
+}
+
 static struct sync_settings
 sync_settings(struct server *s, const struct tb_config *c, struct sync_target *target)
 {
@@ -126,7 +156,7 @@ sync_settings(struct server *s, const struct tb_config *c, struct sync_target *t
         .lease_days = (unsigned)c->sync.lease_days,
         .connect_timeout_ms = (int)c->sync.connect_timeout_ms, .io_timeout_ms = (int)c->sync.io_timeout_ms,
         .dir = c->server.data, .target = target,
-        .on_synced = on_synced, .synced_ctx = s,
+        .on_synced = on_synced, .on_centre = on_centre, .synced_ctx = s,
     };
 }
 
@@ -380,6 +410,8 @@ open_on_loop(struct server *s)
     s->tls_port = net_tls_port(s->net);
     s->redirect_port = net_redirect_port(s->net);
     s->has_live = true;
+    if (s->knows_centre)
+        chat_set_centre(s->chat, s->centre);
     return TB_OK;
 }
 

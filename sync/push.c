@@ -154,8 +154,11 @@ it_works(struct sync_engine *s)
 {
     s->n_failures = 0;
     s->told[0] = '\0';
-    if (!s->is_told_up)
-        log_info("sync.up", "centre=%s node=%" PRIu32 " at=%" PRId64, s->centre_uuid, s->me.node, s->pushed_seq);
+    if (s->is_told_up)
+        return;
+    log_info("sync.up", "centre=%s node=%" PRIu32 " at=%" PRId64, s->centre_uuid, s->me.node, s->pushed_seq);
+    if (s->with.on_centre != NULL)
+        s->with.on_centre(s->with.synced_ctx, s->centre_uuid);
     s->is_told_up = true;
 }
 

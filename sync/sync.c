@@ -142,7 +142,7 @@ start(struct sync *s, const struct sync_settings *with)
     s->engine = sync_engine_new(&(struct sync_engine_settings){
         .store = s->store, .clock = s->clock, .target = s->target, .inbox = s->inbox, .facts = &s->facts, .batch = with->batch,
         .keep = { .days = with->keep_days, .lease_days = with->lease_days },
-                                        .on_synced = with->on_synced, .synced_ctx = with->synced_ctx,
+                                        .on_synced = with->on_synced, .on_centre = with->on_centre, .synced_ctx = with->synced_ctx,
         .seed = make_seed(), .on_failure = keep_failure, .failure_ctx = s });
     s->is_paused = s->dir != NULL && sync_is_paused_in(s->dir);
     sync_engine_pause(s->engine, s->is_paused);

@@ -106,6 +106,13 @@ chat_set_limits(struct chat *c, const struct chat_limits *limits)
     chat_limit_set(c->addresses, address_rate(limits));
 }
 
+void
+chat_set_centre(struct chat *c, const char *uuid)
+{
+    assert(tb_thread_is(TB_LOOP));
+    chat_tokens_set_centre(c->tokens, uuid);
+}
+
 enum tb_code
 chat_authenticate(struct chat *c, tb_str token, struct chat_claims *out, struct tb_err *e)
 {

@@ -44,6 +44,8 @@ void         chat_stop(struct chat *);      /* any thread: password work that ha
 void         chat_close(struct chat **);    /* after the last on_done; joins the hashers */
 void         chat_set_limits(struct chat *, const struct chat_limits *);    /* SIGHUP; what was counted stays counted */
 
+void         chat_set_centre(struct chat *, const char *uuid);              /* the loop; see chat_tokens_set_centre */
+
 struct chat_queues { size_t hashes, hashes_max, loop; };        /* what waits for the hashers, and for the loop */
 void chat_queues(const struct chat *, struct chat_queues *out);
 

@@ -12,7 +12,7 @@
 #define DAY_S  INT64_C(86400)
 #define MAX_S  (INT64_MAX / 1000)           /* beyond it seconds are no milliseconds */
 
-struct chat_tokens {                        /* fixed once open */
+struct chat_tokens {                        /* all but the issuers fixed once open */
     struct tb_buf secret;
     char          issuer[CHAT_ISSUER_MAX], also[CHAT_ISSUER_MAX];
     unsigned      days;
@@ -24,7 +24,9 @@ static void
 copy_issuer(char out[CHAT_ISSUER_MAX], const char *issuer)
 {
     tb_str s = tb_str_of(issuer);
-    memcpy(out, s.n ? s.p : "", s.n < CHAT_ISSUER_MAX ? s.n : CHAT_ISSUER_MAX - 1);
+    size_t n = s.n < CHAT_ISSUER_MAX ? s.n : CHAT_ISSUER_MAX - 1;
+    memcpy(out, s.n ? s.p : "", n);
+    out[n] = '\0';
 }
 
 void
@@ -50,6 +52,15 @@ chat_tokens_close(struct chat_tokens **t)
     tb_buf_fini(&(*t)->secret);
     tb_free(*t);
     *t = NULL;
+}
+
+void
+chat_tokens_set_centre(struct chat_tokens *t, const char *uuid)
+{
+    if (strcmp(t->issuer, uuid) == 0)
+        return;
+    copy_issuer(t->also, t->issuer);
+    copy_issuer(t->issuer, uuid);
 }
 
 static const unsigned char *

@@ -1,6 +1,6 @@
 #pragma once
 /* The tokens that clients bear: JWT (RFC 7519), HS256 and nothing else, claims {id,email,iss,iat,exp}.
- * Threads: the loop; a struct chat_tokens is read only once open. */
+ * Threads: the loop. */
 #include "base/clock.h"
 #include "tombolo/err.h"
 
@@ -24,6 +24,9 @@ struct chat_claims {
 struct chat_tokens;
 void chat_tokens_open(struct chat_tokens **out, const struct chat_token_settings *settings);
 void chat_tokens_close(struct chat_tokens **t);         /* wipes the key */
+
+/* The journal's centre is known now: what is made from here on is good at all its sites, what was made before stays good here. */
+void chat_tokens_set_centre(struct chat_tokens *, const char *uuid);
 
 /* The caller frees it with tb_free. now: ms. NULL: the e-mail, which may be of an old database, is no UTF-8. */
 char *chat_token_make(const struct chat_tokens *, int64_t user_id, tb_str email, int64_t now);

@@ -72,6 +72,15 @@ test('an account of one site logs in at the other and sees its rooms and message
   assert.deepEqual(seen.sender, message.sender);
 });
 
+test('a token that one site gives is good at the other, with neither of them started anew since they met their centre', async () => {
+  const [tia, tom] = [await person(home, 'tia'), await person(away, 'tom')];
+  for (const [who, site] of [[tia, away], [tom, home]]) {
+    const r = await request(site, 'GET', '/rooms', { token: who.token });
+    assert.equal(r.status, 200, r.text);
+  }
+  assert.equal((await ann.get('/rooms')).status, 200, 'and one from before that stays good where it was given');
+});
+
 test('an empty journal has got a number of its own, and its ids are apart', async () => {
   const dora = await person(away, 'dora');
   assert.equal(Math.floor(dora.user.id / 2 ** 41), 1);

@@ -54,11 +54,12 @@ test('up starts both sites once the centre is healthy, and they are', { skip }, 
   assert.ok(['mysql', 'tombolo', 'second-site'].every((service) => engine.isHealthy(service)));
 });
 
-test('who has an account on one logs in on the other, and reads there what was written here', { skip }, async () => {
+test('who has an account on one is known on the other, by token and password, and reads there what was written here', { skip }, async () => {
   ann = await person(harbour, 'ann');
   room = await ann.room('harbour');
   await ann.send(room.id, 'The tide is out');
   await until('the account is on the other site', async () => (away = await login(island)) !== undefined);
+  assert.equal((await request(island, 'GET', '/rooms', { token: ann.token })).status, 200);
   await until('the message is on the other site', async () =>
     (await away.get(`/messages/rooms/${room.id}/messages`)).status === 200 && (await read(away)).length === 1);
 });

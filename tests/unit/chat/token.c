@@ -224,6 +224,40 @@ no_centre_is_no_empty_issuer(void **state)
     tb_buf_fini(&b);
 }
 
+static bool
+takes(const struct chat_tokens *t, const char *token)
+{
+    struct chat_claims claims;
+    struct tb_err      e = { 0 };
+    return chat_token_read(t, tb_str_of(token), NOW, &claims, &e) == TB_OK;
+}
+
+static void
+a_centre_that_is_met_later_is_what_tokens_are_good_for_from_then_on(void **state)
+{
+    struct chat_token_settings alone = settings, elsewhere = settings;
+    struct chat_tokens        *here, *there;
+    (void)state;
+    alone.also = NULL;
+    elsewhere.issuer = CENTRE;
+    elsewhere.also = NULL;
+    chat_tokens_open(&here, &alone);
+    chat_tokens_open(&there, &elsewhere);
+    char *before = chat_token_make(here, 7, TB_LIT("a@b"), NOW);
+    chat_tokens_set_centre(here, CENTRE);
+    chat_tokens_set_centre(here, CENTRE);       /* it is told at each contact */
+    char *after = chat_token_make(here, 7, TB_LIT("a@b"), NOW), *of_there = chat_token_make(there, 7, TB_LIT("a@b"), NOW);
+
+    assert_true(takes(here, before) && takes(here, after) && takes(here, of_there));
+    assert_true(takes(there, after));
+    assert_false(takes(there, before));
+    tb_free(before);
+    tb_free(after);
+    tb_free(of_there);
+    chat_tokens_close(&here);
+    chat_tokens_close(&there);
+}
+
 static void
 cut_anywhere_or_changed_anywhere_it_is_refused(void **state)
 {
@@ -295,6 +329,7 @@ main(void)
         cmocka_unit_test(claims_must_have_their_types_and_be_in_time),
         cmocka_unit_test(without_iss_it_counts_only_where_legacy_tokens_do),
         cmocka_unit_test(no_centre_is_no_empty_issuer),
+        cmocka_unit_test(a_centre_that_is_met_later_is_what_tokens_are_good_for_from_then_on),
         cmocka_unit_test(cut_anywhere_or_changed_anywhere_it_is_refused),
         cmocka_unit_test(what_is_no_token_is_refused),
         cmocka_unit_test(a_huge_token_is_not_looked_at),

@@ -39,7 +39,6 @@ answer_file(struct rest_exchange *x, const struct page_file *f)
         { TB_LIT("content-security-policy"), TB_LIT(POLICY) },
         { TB_LIT("x-content-type-options"), TB_LIT("nosniff") },
         { TB_LIT("referrer-policy"), TB_LIT("no-referrer") },
-        { TB_LIT("cross-origin-opener-policy"), TB_LIT("same-origin") },
         { TB_LIT("cross-origin-resource-policy"), TB_LIT("same-origin") },
         { TB_LIT("content-encoding"), TB_LIT("gzip") },     /* last: left off when it is not */
     };

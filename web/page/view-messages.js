@@ -151,7 +151,7 @@ export class MessagesView {
     });
   }
 
-  // Tab comes to one message of the list: the last one that had the focus, or the newest.
+  // Tab comes to one message of the list: the newest, or the one to which the arrows have led.
   reach(item) {
     at('messages').querySelectorAll('li.message[tabindex="0"]').forEach((one) => { one.tabIndex = -1; });
     item.tabIndex = 0;
@@ -327,11 +327,9 @@ export class MessagesView {
   }
 
   keepReach() {
-    if (at('messages').querySelector('li.message[tabindex="0"]') === null) {
-      const last = [...at('messages').querySelectorAll('li.message')].at(-1);
-      if (last !== undefined) {
-        last.tabIndex = 0;
-      }
+    const last = at('messages').lastElementChild;
+    if (last?.matches('li.message') && last.tabIndex !== 0 && !at('messages').contains(document.activeElement)) {
+      this.reach(last);
     }
   }
 }

@@ -17,7 +17,8 @@ enum sync_state {
 enum {
     SYNC_FIRST_REST_MS = 250, SYNC_MAX_REST_MS = 3000,  /* doubling in between; of each a half is left to chance */
     SYNC_PULL_BUSY_MS = 250,    /* between looks at the others while there is something */
-    SYNC_PULL_QUIET_MS = 1000,  /* and while there is not: an idle link is looked at so often, too */
+    SYNC_PULL_QUIET_MS = 900,   /* and while there is not: an idle link is looked at so often, too, and what comes after a silence
+                                 * is at the other sites' sockets within a second all the same */
 };
 
 struct sync_facts {                     /* written by the engine, read by any thread */

@@ -9,12 +9,17 @@
 #include "store/follow.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/random.h>
 
 /* A batch may end by itself for this long when the server stops; then its connection is cut. Stopping has 10 s in all. */
 #define CLOSE_GRACE_MS 3000
+
+#define NICE 5
 
 #define INBOX_LIMIT 16      /* nothing is posted here that could be refused */
 
@@ -107,11 +112,22 @@ listen_for(struct sync *s, int timeout_ms)
         m->run(m);
 }
 
+/* A long way up takes the better part of a core: who sends meanwhile comes first. Linux counts this by thread. */
+static void
+yield_to_others(void)
+{
+    errno = 0;
+    int now = getpriority(PRIO_PROCESS, 0);
+    if ((now == -1 && errno != 0) || setpriority(PRIO_PROCESS, 0, now + NICE) != 0)
+        log_warn("sync.not_nice", "why=\"%s\"", strerror(errno));
+}
+
 static void
 run(void *ctx)
 {
     struct sync *s = ctx;
 
+    yield_to_others();
     while (!s->is_stopping)
         listen_for(s, sync_engine_step(s->engine));
     sync_engine_stop(s->engine);

@@ -2,6 +2,7 @@
  * usage: sync-speed [messages, default 20000] [receipts of each, default 10] [rounds, default 3]
  *            How fast a backlog goes up, beside the same statements sent by a bare loop to the same server, in one run, what of
  *            the processors it takes (which a busy machine does not blur), and what it does to who sends meanwhile.
+ *            A month cut off is `sync-speed 1000000 10 1`: minutes, and some gigabytes in memory and /dev/shm.
  *        sync-speed bootstrap [messages]     a new, empty site takes all of a centre
  *        sync-speed links                    a backlog over links of 20, 200 and 600 ms a round trip, and over one of 1 Mbit/s
  *        sync-speed lag [sends a second, default 500] [seconds, default 20]      from an answer to COMMIT at the centre */
@@ -294,7 +295,9 @@ backlog(uint64_t n_messages, uint64_t n_receipts, uint64_t rounds)
     static struct samples calm, busy;
     struct store_status   now;
 
+    int64_t began = now_us();
     fill((int64_t)n_messages, (int)n_receipts);
+    fprintf(stderr, "%" PRIu64 " messages written in %.0f s\n", n_messages, (double)(now_us() - began) / 1e6);
     for (uint64_t round = 0; round < rounds; round++) {
         calm.n = busy.n = 0;
         serve(NULL, CALM_S * 1000000, &calm);

@@ -39,8 +39,7 @@ VOLUME /data
 EXPOSE 5000 5443
 # The loop turns and the journal can be written. MySQL being away is not a reason to be restarted. It is asked through its data
 # folder, so it does not matter where it listens, and whether there is TLS.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
-    CMD ["tombolo", "health"]
+HEALTHCHECK --interval=10s --timeout=6s --start-period=30s CMD ["tombolo", "health"]
 # SIGTERM is what it stops in order by; it takes at most ten seconds, which is what `docker stop` gives it.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tombolo"]

@@ -33,7 +33,8 @@ static const struct option long_options[] = {
     { "after", required_argument, NULL, 'a' },  { "force", no_argument, NULL, 'F' },
     { "url", required_argument, NULL, 'u' },    { "interval", required_argument, NULL, 'i' },
     { "once", no_argument, NULL, 'o' },
-     { "help", no_argument, NULL, 'H' },
+    { "self-signed", no_argument, NULL, 'S' },  { "days", required_argument, NULL, 'D' },
+    { "help", no_argument, NULL, 'H' },
     { NULL, 0, NULL, 0 },
 };
 
@@ -54,6 +55,8 @@ static const struct cli_option_help option_help[] = {
     { 'i', "  --interval SECONDS how often to look: 0.1 to 3600; else 2, with --once 1\n" },
     { 'o', "  --once             one line, of one interval\n" },
     { 'F', "  --force            set the journal that is there aside, in a folder of its own\n" },
+    { 'S', "  --self-signed      make a key and a certificate for the names and addresses that follow\n" },
+    { 'D', "  --days N           how long it is good; else 825\n" },
     { 'j', "  --json             data as JSON\n" },
     { 'H', "  --help             this text\n" },
     { '\0', NULL },
@@ -290,7 +293,7 @@ run_check(const struct options *o)
 
 static const struct command commands[] = {
     { .name = "serve", .takes = "cdhpsH", .run = run_serve,
-      .help = "run the server in the foreground, until SIGTERM or SIGINT; SIGHUP rereads log and limits" },
+      .help = "run the server in the foreground, until SIGTERM or SIGINT; SIGHUP rereads log, limits and certificate" },
     { .name = "config", .takes = "cdhpsjH", .run = run_config,
       .help = "print the settings in force, and where each came from" },
     { .name = "version", .takes = "jH", .run = run_version, .help = "print the version" },
@@ -306,6 +309,8 @@ static const struct command commands[] = {
       .help = "copy the journal into a file (- is standard output), while the server works or without it, and check the copy" },
     { .name = "restore", .takes = "FcdsjH", .run = cli_restore, .operands = "FILE",
       .help = "make a backup (- is standard input) the journal of the data folder, and fetch what it lacks from the centre" },
+    { .name = "cert", .takes = "SDcdsjH", .run = cli_cert, .operands = "[NAME...]",
+      .help = "say which certificate is in use, or make one for a network without any authority" },
     { .name = "user", .commands = cli_user_commands,
       .help = "make accounts, list them, set passwords; tombolo user lists its commands" },
     { .name = "sync", .commands = cli_sync_commands,
@@ -463,6 +468,8 @@ take_option(struct options *o, const struct command *c, int letter, char **argv)
     case 's': return add_set(o, optarg);
     case 'f': o->from = optarg; return true;
     case 'n': o->is_dry_run = true; return true;
+    case 'S': o->is_self_signed = true; return true;
+    case 'D': o->days = optarg; return true;
     case 'w': o->password_from_stdin = true; return true;
     case 'm': o->match = optarg; return true;
     case 'k': o->only_parked = true; return true;

@@ -25,6 +25,8 @@ struct options {
     bool                  password_from_stdin, only_parked, is_forced, is_once;
     const char           *url, *interval;           /* NULL: not given */
     const char           *match, *limit, *after;    /* of lists; NULL: not given */
+    bool                  is_self_signed;
+    const char           *days;                     /* of cert; NULL: not given */
 };
 
 struct command {
@@ -45,6 +47,7 @@ bool cli_load_quietly(const struct options *o, struct tb_config *c);
 void cli_print(struct tb_buf *out);     /* to stdout, and frees it */
 
 enum exit_code cli_import(const struct options *o);
+enum exit_code cli_cert(const struct options *o);
 
 extern const struct command cli_sync_commands[];    /* tombolo sync ... */
 extern const struct command cli_user_commands[];    /* tombolo user ... */

@@ -47,7 +47,8 @@ struct tb_config {
         int64_t  control_per_second;        /* 50 PING and SETTINGS frames of a connection */
         int64_t  small_per_second;          /* 5000 frames of a connection */
         int64_t  body_bytes;                /* 4 MiB of a connection over HTTP/2 */
-        int64_t  receive_bytes;             /* 32 MiB of all connections */
+        int64_t  receive_bytes;             /* 8 MiB of all connections */
+        int64_t  send_bytes;                /* 8 MiB of all connections */
     } guard;
     struct {
         char    *secret;                    /* JWT_SECRET; empty: made once and kept in the data folder */

@@ -90,8 +90,10 @@ const struct config_setting config_table[] = {
       .help = "other small frames of one connection, as WINDOW_UPDATE or a few bytes of a body; 0: any number" },
     { AT(guard, body_bytes), CONFIG_NUMBER, IN(guard, body_bytes), .initial = "4194304", .max = 1 << 30,
       .help = "bytes of unfinished bodies of one connection over HTTP/2, one of the largest at least; 0: any number" },
-    { AT(guard, receive_bytes), CONFIG_NUMBER, IN(guard, receive_bytes), .initial = "33554432", .max = (int64_t)1 << 40,
+    { AT(guard, receive_bytes), CONFIG_NUMBER, IN(guard, receive_bytes), .initial = "8388608", .max = (int64_t)1 << 40,
       .help = "bytes of unfinished requests over all connections, beyond which only small ones are taken; 0: any number" },
+    { AT(guard, send_bytes), CONFIG_NUMBER, IN(guard, send_bytes), .initial = "8388608", .max = (int64_t)1 << 40,
+      .help = "bytes of answers that clients do not take, over all connections, beyond which the oldest are cut; 0: any number" },
 
     { AT(auth, secret), CONFIG_TEXT, IN(auth, secret), .initial = "", .max = 1024, .env = "JWT_SECRET", .is_secret = true,
       .help = "key of the tokens; empty: one is made and kept in the data folder" },

@@ -28,6 +28,7 @@ post_job(struct chat_call *call, struct chat_hash_job *job, const struct chat_se
     job->reply_to = call->chat->mailbox;
     job->on_done = on_done;
     job->about = call->about;
+    job->is_unwanted = call->is_unwanted;
     job->password = text_of(password);
     job->against = against;
     chat_hasher_post(call->chat->hasher, job);

@@ -59,6 +59,8 @@ struct chat_call {                              /* the first member of every cal
     int64_t          user_id;                   /* in: who asks; 0 where nobody is known yet */
     tb_str           about;                     /* in: what the log says whom it is for (log_about); borrowed until on_done */
     tb_str           peer;                      /* in: his address, where passwords are tried; borrowed until on_done */
+    const atomic_bool *is_unwanted;             /* in: NULL, or once it is true the call may end early, with TB_EBUSY. Not for
+                                                 * calls that change something; borrowed until on_done */
     struct tb_err    err;                       /* out */
     struct chat     *chat;                      /* the chat's, as are the next two */
     struct store_op *ops[CHAT_OPS];

@@ -80,6 +80,8 @@ work(struct tb_msg *m)
 
     if (atomic_load(&h->is_stopping))
         code = tb_fail(&job->err, TB_EBUSY, NULL, "hasher is stopping");
+    else if (job->is_unwanted != NULL && atomic_load(job->is_unwanted))
+        code = tb_fail(&job->err, TB_EBUSY, NULL, "nobody waits for it any more");
     else if (job->against.p != NULL)
         code = verify(job, h->cost);
     else

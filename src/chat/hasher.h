@@ -5,6 +5,8 @@
 #include "base/mailbox.h"
 #include "chat/password.h"
 
+#include <stdatomic.h>
+
 struct chat_hasher_settings {
     enum chat_cost cost;
     unsigned       threads;             /* 0: max(1, cores / 2) */
@@ -18,6 +20,7 @@ struct chat_hash_job {
     tb_str             about;                           /* in: for the log (log_about); borrowed until on_done */
     tb_str             password;                        /* in: borrowed until on_done */
     tb_str             against;                         /* in: the hash to verify; p NULL: make one. Borrowed likewise */
+    const atomic_bool *is_unwanted;                     /* in: NULL, or: true ends it before it begins, with TB_EBUSY */
     struct tb_err      err;                             /* out: TB_EAUTH: not the password */
     char               hash[CHAT_HASH_SIZE];            /* out: the new hash; after verifying, "" unless the old is weak */
     struct chat_hasher *hasher;                         /* the hasher's, as is the next */

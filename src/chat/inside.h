@@ -38,6 +38,7 @@ chat_begin(struct chat *c, struct chat_call *call)
 static inline void
 chat_ready(struct chat_call *call, struct store_op *op, void (*on_done)(struct store_op *))
 {
+    op->is_unwanted = call->is_unwanted;
     assert(call->n_ops < CHAT_OPS);
     call->ops[call->n_ops++] = op;
     op->reply_to = call->chat->mailbox;

@@ -20,6 +20,7 @@
 enum {
     ACCEPTS_A_TURN = 64,            /* so that a burst of new connections does not starve the old ones */
     SEND_TIMEOUT_MS = 30000,        /* DESIGN section 7: an answer that the peer does not read is cut */
+    UNREAD_MS = 500,                /* the same, when there are too many */
     LINGER_MS = 2000,               /* after an early answer: how long the peer may go on sending its body */
     LINGER_BYTES = 16 << 20,        /* and how much of it is read */
 };
@@ -113,7 +114,7 @@ conn_free(struct net_conn *c)
 {
     struct net *net = c->net;
 
-    assert(c->n_requests == 0 && c->sending == NULL);
+    assert(c->n_requests == 0);
     if (c->next != NULL)
         c->next->prev = c->prev;
     if (c->prev != NULL)
@@ -294,10 +295,8 @@ has_taken_too_long(struct net_conn *c)
         return waited_ms >= LINGER_MS;
     if (c->refusal != 0 && c->guard != NULL && net_guard_is_http2(c->guard))
         return now_ms - c->refused_ms >= LINGER_MS;
-    if (c->sending != NULL && now_ms - c->sending->answered_ms >= SEND_TIMEOUT_MS)
-        return true;            /* also when other answers, over HTTP/2, get through */
     if (c->n_requests > 0)
-        return false;           /* it is us whom the peer waits for */
+        return false;           /* it is us whom the peer waits for; for who does not read, see net_conn_cut_unread */
     return waited_ms >= (c->is_receiving ? c->net->header_timeout_ms : c->net->idle_timeout_ms);
 }
 
@@ -336,6 +335,26 @@ note_delay(struct net *net)
         tb_observe(&delays, 0, late_us > 0 ? (uint64_t)late_us : 0);
 }
 
+/* The oldest first: also those whose other answers, over HTTP/2, get through. With more than limits.send_bytes on their way,
+ * sooner. */
+void
+net_conn_cut_unread(struct net *net)
+{
+    int64_t now_ms = net_now_ms(net);
+    size_t  left = net->sending_bytes;
+
+    for (struct net_hook *h = net->sending; h != NULL; h = h->next) {
+        bool is_much = net->limits.send_bytes > 0 && left > net->limits.send_bytes;
+        if (now_ms - h->answered_ms < (is_much ? UNREAD_MS : SEND_TIMEOUT_MS))
+            return;
+        left -= h->n_bytes;
+        if (!h->conn->is_cut && is_much)
+            net_front_count_unread(h->conn);
+        h->conn->is_cut = true;
+        cut(h->conn);
+    }
+}
+
 void
 net_conn_sweep(void *ctx)
 {
@@ -343,6 +362,7 @@ net_conn_sweep(void *ctx)
 
     assert(tb_thread_is(TB_LOOP));
     note_delay(net);
+    net_conn_cut_unread(net);
     for (struct net_conn *c = net->conns, *next; c != NULL; c = next) {
         next = c->next;
         if (!c->is_receiving && has_begun_a_request(c)) {

@@ -42,7 +42,7 @@ log_cut(struct net_conn *c, enum net_guard_reason reason)
     if (now < net->next_cut_log_ms)
         return;
     log_warn("net.guard_cut", "peer=%s reason=%s http=%d cuts=%u", c->peer, net_guard_label(reason),
-             net_guard_is_http2(c->guard) ? 2 : 1, net->n_cuts_unlogged);
+             c->is_http2 ? 2 : 1, net->n_cuts_unlogged);
     net->next_cut_log_ms = now + LOG_EVERY_MS;
     net->n_cuts_unlogged = 0;
 }
@@ -322,6 +322,13 @@ void
 net_front_request_ended(struct net_conn *c)
 {
     unhooked(c);
+}
+
+void
+net_front_count_unread(struct net_conn *c)
+{
+    tb_count(&cuts, NET_GUARD_UNREAD - 1);
+    log_cut(c, NET_GUARD_UNREAD);
 }
 
 void

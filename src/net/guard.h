@@ -33,7 +33,8 @@
     X(NET_GUARD_CONTROL,       "control_frames", 429)                                                                         \
     X(NET_GUARD_SMALL,         "small_frames", 429)                                                                           \
     X(NET_GUARD_BODIES,        "body_bytes", 413)                                                                             \
-    X(NET_GUARD_MEMORY,        "receive_bytes", 503)      /* never the guard's own: its host's, over all connections */
+    X(NET_GUARD_MEMORY,        "receive_bytes", 503)      /* never the guard's own: its host's, over all connections; */    \
+    X(NET_GUARD_UNREAD,        "send_bytes", 503)         /* so is this */
 
 enum net_guard_reason {
     NET_GUARD_FINE,

@@ -26,7 +26,7 @@ enum net_door { NET_PLAIN, NET_TLS, NET_REDIRECT, NET_DOORS };
  *     idle --(bytes)--> receiving --(whole request)--> busy --(answer)--> sending --> idle
  *                           any of them --> closed, or (an answer given before the body was read) lingering --> closed
  *
- * idle and receiving have n_requests == 0; sending: all were answered. What the peer has sent is h2o's until then, so the sweep
+ * idle and receiving have n_requests == 0. What the peer has sent is h2o's until then, so the sweep
  * looks at its buffer to tell idle from receiving. With TLS all of it comes after a handshake, and closed after a closing in
  * which the last record may still wait for the peer. With HTTP/2 there are many requests at a time. */
 struct net_conn {
@@ -47,7 +47,7 @@ struct net_conn {
     h2o_socket_cb    h2o_read;          /* h2o's, by which it can be told that the peer has gone */
     bool             is_stream;         /* upgraded: its time-outs are those of who took it */
     uint8_t          kind;              /* enum net_kind, as it is counted */
-    struct net_hook *sending, *last_sending;    /* requests whose answers h2o is writing, the oldest first */
+    bool             is_cut;            /* for not reading its answers */
     /* front.c's */
     struct net_guard *guard;            /* NULL: it is off, or this is not HTTP any more */
     h2o_linklist_t   unhooked;          /* in net->unhooked */
@@ -81,8 +81,10 @@ struct net_req {
 struct net_hook {
     struct net_req  *req;               /* NULL: answered */
     struct net_conn *conn;
+    /* once answered */
     int64_t          answered_ms;
-    struct net_hook *next, *prev;       /* conn->sending, once answered */
+    size_t           n_bytes;
+    struct net_hook *next, *prev;       /* net->sending */
 };
 
 struct net_route {
@@ -166,6 +168,8 @@ struct net {
     size_t                 n_routes;
     struct net_conn       *conns;
     unsigned               n_conns;
+    struct net_hook       *sending, *last_sending;      /* requests whose answers h2o is writing, the oldest first */
+    size_t                 sending_bytes;               /* of these answers */
     h2o_linklist_t         unhooked, refused;   /* see front.c */
     struct net_at_end     *tell_refused;
     size_t                 held_bytes;          /* of requests that are not whole yet, over all connections */
@@ -204,6 +208,7 @@ void             net_conn_speaks(struct net_conn *, enum net_kind);             
 void             net_conn_touch(struct net_conn *);                             /* what it does has just changed */
 void             net_conn_linger(struct net_conn *);                            /* read on after the coming close */
 void             net_conn_sweep(void *ctx);                                     /* cuts what has taken too long */
+void             net_conn_cut_unread(struct net *);                             /* those who do not read their answers */
 void             net_conn_close_idle(struct net *);
 void             net_conn_cut_all(struct net *);
 
@@ -220,6 +225,7 @@ void net_front_hook_all(struct net *);                          /* before each t
 void net_front_answered(struct net_conn *);                     /* one of its requests has been, not given up */
 void net_front_request_ended(struct net_conn *);                /* h2o may go on to the next one */
 void net_front_end(struct net_conn *);                          /* no more HTTP on it */
+void net_front_count_unread(struct net_conn *);                 /* it is cut for net->limits.send_bytes */
 
 /* Soon it is answered so, unless h2o answers it first, and closed. */
 void net_front_refuse(struct net_conn *, int status, enum tb_code);

@@ -10,6 +10,8 @@
 #include "net/guard.h"
 #include "tombolo/err.h"
 
+#include <stdatomic.h>
+
 struct net;
 
 struct net_tls {                                /* a second listener, with TLS */
@@ -27,6 +29,7 @@ struct net_limits {
     bool                    is_on;          /* no: everything that h2o takes */
     struct net_guard_limits guard;          /* but allow_http2, which is settings.http2 */
     size_t                  receive_bytes;  /* of unfinished requests over all connections; beyond it large ones are refused; 0: any */
+    size_t                  send_bytes;     /* of answers that are not taken yet, over all; beyond it the oldest are cut; 0: any */
 };
 
 /* What one address may do; see limit.* in conf/tombolo.conf. 0: any number. */
@@ -103,6 +106,7 @@ struct net_request {
     struct net_tally *tally;        /* the handler's: the route that it counts for; NULL: "other" */
     bool   may_wait;                /* the handler's: the answer comes when there is something to say, so it is never slow */
     bool   is_gone;
+    atomic_bool is_unwanted;        /* as is_gone, for other threads: what is not done yet need not be done */
     void  *app;                     /* the handler's, untouched, as is the next */
     /* When is_gone becomes true; may respond. Set in the handler, it comes as soon as the client hangs up or closes its sending
      * side; without it (NULL) is_gone comes when an answer could not be written. */

@@ -39,30 +39,43 @@ link_unanswered(struct net_req *r)
 static void
 begin_sending(struct net_hook *hook)
 {
-    struct net_conn *c = hook->conn;
+    struct net *net = hook->conn->net;
 
-    hook->answered_ms = net_now_ms(c->net);
-    hook->prev = c->last_sending;
+    hook->answered_ms = net_now_ms(net);
+    hook->prev = net->last_sending;
     if (hook->prev != NULL)
         hook->prev->next = hook;
     else
-        c->sending = hook;
-    c->last_sending = hook;
+        net->sending = hook;
+    net->last_sending = hook;
 }
 
 static void
 end_sending(struct net_hook *hook)
 {
-    struct net_conn *c = hook->conn;
+    struct net *net = hook->conn->net;
 
     if (hook->next != NULL)
         hook->next->prev = hook->prev;
     else
-        c->last_sending = hook->prev;
+        net->last_sending = hook->prev;
     if (hook->prev != NULL)
         hook->prev->next = hook->next;
     else
-        c->sending = hook->next;
+        net->sending = hook->next;
+    net->sending_bytes -= hook->n_bytes;
+}
+
+/* Before h2o has the answer: it may be gone at once. */
+static void
+weigh_answer(struct net_hook *hook, size_t n_bytes)
+{
+    struct net *net = hook->conn->net;
+
+    hook->n_bytes = n_bytes;
+    net->sending_bytes += n_bytes;
+    if (net->limits.send_bytes > 0 && net->sending_bytes > net->limits.send_bytes)
+        net_conn_cut_unread(net);
 }
 
 /* From here on r's handler and h2o do not know each other. */
@@ -88,6 +101,7 @@ tell_gone(struct net_req *r)
 {
     part(r);
     r->pub.is_gone = true;
+    atomic_store(&r->pub.is_unwanted, true);
     if (r->pub.on_gone != NULL)
         r->pub.on_gone(&r->pub);
 }
@@ -371,9 +385,11 @@ net_respond(struct net_request *pub, const struct net_response *res)
     assert(res->status >= 200 && res->status <= 599);
     note_answer(r, h2o != NULL ? res->status : STATUS_GONE);    /* first: who has the answer finds it in log and metrics */
     if (h2o != NULL) {
-        net_conn_touch(r->hook->conn);
+        struct net_hook *hook = r->hook;
+        net_conn_touch(hook->conn);
         part(r);
         add_header(h2o, TB_LIT("x-request-id"), r->pub.id);
+        weigh_answer(hook, res->body.n);
         send_answer(r->net, h2o, res, r->is_head);
     }
     req_free(r);

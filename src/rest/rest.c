@@ -141,7 +141,7 @@ rest_finish(struct rest_exchange *x)
         return;
     }
     tb_buf_clear(out);
-    if (x->route->render != NULL)
+    if (x->route->render != NULL && !x->http->is_gone)
         x->route->render(x, &j);
     tb_json_fini(&j);
     rest_answer(x, x->route->status, x->route->render ? JSON_BODY : TB_STR_NULL, tb_buf_str(out));
@@ -204,6 +204,8 @@ begin(struct rest *rest, struct net_request *http, const struct rest_route *rout
     x->call.any.peer = http->peer;
     x->call.any.about = about(x);
     log_about(x->call.any.about);
+    if (route->is_open || tb_str_eq(tb_str_of(route->method), TB_LIT("GET")))
+        x->call.any.is_unwanted = &http->is_unwanted;   /* a change is made, whoever hears of it */
     if ((!route->is_open && authenticate(x, e) != TB_OK) || read_body(x, e) != TB_OK)
         rest_finish(x);
     else

@@ -37,6 +37,16 @@ note_query(const struct reader *r, const struct store_op *op, int64_t *begun_us)
     *begun_us = now_us;
 }
 
+/* Whoever asks and goes away, again and again, must not keep others waiting. */
+static bool
+is_unwanted(struct store_op *op)
+{
+    if (op->is_unwanted == NULL || !atomic_load(op->is_unwanted))
+        return false;
+    TB_TRY(tb_fail(&op->err, TB_EBUSY, NULL, "nobody waits for it any more"));
+    return true;
+}
+
 static void
 run_batch(struct reader *r, struct tb_msg_list *batch)
 {
@@ -51,7 +61,7 @@ run_batch(struct reader *r, struct tb_msg_list *batch)
         log_about(op->about);
         if (e.code != TB_OK)
             op->err = e;
-        else
+        else if (!is_unwanted(op))
             TB_TRY(query_run(&r->db, &own, r->settings, op));
         note_query(r, op, &begun_us);
         log_about(TB_STR_NULL);

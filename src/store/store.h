@@ -15,6 +15,8 @@
 #include "base/mailbox.h"
 #include "tombolo/err.h"
 
+#include <stdatomic.h>
+
 struct store;
 
 struct store_settings {
@@ -44,6 +46,7 @@ struct store_op {
     struct tb_mailbox  *reply_to;                   /* in: the thread that hears on_done */
     void              (*on_done)(struct store_op *);/* in: called exactly once, also at shutdown */
     tb_str              about;                      /* in: for the log (log_about), or none; borrowed until on_done */
+    const atomic_bool  *is_unwanted;                /* in: NULL, or once it is true a query that has not run ends with TB_EBUSY */
     struct tb_err       err;                        /* out */
     struct tb_arena     mem;                        /* out: what the other out members point into */
     int                 what;                       /* the store's */

@@ -2,7 +2,6 @@
 //     node tests/api/lib/attacks.mjs NAME PORT SIZE [TOKEN]
 // goes on until SIZE of it is done (or for as long as it takes nothing but time: until it is killed) and prints what came of it as
 // JSON. TOKEN is somebody's: an attacker may have an account.
-import { once } from 'node:events';
 import net from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -26,12 +25,12 @@ class Line {
         this.got = Buffer.concat([this.got, bytes]);
       }
     });
-    this.closed = once(this.socket, 'close').then(() => { this.isOpen = false; });
+    this.closed = new Promise((closed) => this.socket.once('close', () => { this.isOpen = false; closed(); }));
   }
 
   async write(bytes) {
     if (this.isOpen && !this.socket.write(bytes)) {
-      await Promise.race([once(this.socket, 'drain').catch(() => {}), this.closed]);
+      await Promise.race([new Promise((drained) => this.socket.once('drain', drained)), this.closed]);
     }
   }
 
@@ -248,7 +247,7 @@ export const attacks = {
           line.got = Buffer.alloc(0);
           await line.write(`POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
           while (line.isOpen && line.n === was) {
-            await Promise.race([once(line.socket, 'data').catch(() => {}), line.closed]);
+            await Promise.race([new Promise((heard) => line.socket.once('data', heard)), line.closed]);
           }
           answered++;
           refused += /^HTTP\/1\.1 (429|503)/.test(line.got.toString('latin1')) ? 1 : 0;

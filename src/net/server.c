@@ -175,6 +175,10 @@ init_h2o(struct net *net)
     h2o_config_init(&net->global);
     net->global.server_name = h2o_iovec_init(NULL, 0);      /* no Server header: nobody is served by it */
     net->global.max_request_entity_size = net->max_body;
+    /* Over HTTP/2 h2o answers a body over its limit with a reset that invites the client to try again. So it takes what the guard
+     * lets through, which is counted and bounded, and who has read it all is told 413. */
+    if (net->is_http2 && net->limits.is_on && net->limits.guard.body_bytes > net->max_body)
+        net->global.max_request_entity_size = net->limits.guard.body_bytes;
     net->global.http1.upgrade_to_http2 = net->is_http2;
     /* Ours are looked after by the sweep; h2o's must only never come first. */
     net->global.http1.req_timeout = 2 * ((uint64_t)net->header_timeout_ms + net->idle_timeout_ms + 2 * NET_SWEEP_MS);

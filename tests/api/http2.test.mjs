@@ -154,11 +154,28 @@ test('nghttp and h2load have no complaints', () => {
   }
 });
 
-test('a body over its limit is answered 413', async () => {
+test('a body over its limit is answered 413, told or not, and its session goes on', async () => {
   const session = await session2(server.url);
-  refused(await ask2(session, 'POST', '/rooms', { token: ann.token, body: Buffer.alloc(70_000, 'x') }), 413, 'too_large');
-  assert.equal((await ask2(session, 'GET', '/')).status, 200, 'and its session goes on');
+  for (const bytes of [70_000, 2_000_000]) {
+    const body = Buffer.alloc(bytes, 'x');
+    for (const headers of [{}, { 'content-length': bytes }]) {
+      refused(await ask2(session, 'POST', '/rooms', { token: ann.token, body, headers }), 413, 'too_large');
+    }
+  }
+  assert.equal((await ask2(session, 'GET', '/')).status, 200);
   session.close();
+  const much = spawnSync('curl', ['-s', '--http2-prior-knowledge', '-o', '/dev/null', '-w', '%{http_code}', '-H', 'Content-Type: application/json',
+    '--data-binary', '@-', `${server.url}/auth/login`], { input: Buffer.alloc(3_000_000, 'x') });
+  assert.equal(String(much.stdout), '413');
+});
+
+test('more than guard.body_bytes ends the session, and nobody else is the worse for it', async () => {
+  const session = await session2(server.url), other = await session2(server.url);
+  const ended = new Promise((done) => session.once('close', done));
+  ask2(session, 'POST', '/rooms', { token: ann.token, body: Buffer.alloc(6_000_000, 'x') }).catch(() => {});
+  await ended;
+  assert.equal((await ask2(other, 'GET', '/')).status, 200);
+  other.close();
 });
 
 test('the server stops in order while sessions are open and a request waits', async () => {

@@ -54,7 +54,7 @@ struct net_peer {
 static void
 forget(struct net_peers *all, struct net_peer *p)
 {
-    assert(p->n_conns == 0);
+    assert(p->n_conns == 0 && all->by_network != NULL);
     DL_DELETE(all->idle, p);
     HASH_DEL(all->by_network, p);
     tb_free(p);

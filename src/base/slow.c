@@ -10,11 +10,11 @@
 enum { LINE_EVERY_MS = 1000, FIELDS_SIZE = 512 };
 
 static const char *const names[SLOW_COUNT] = {
-    [SLOW_REQUEST] = "request", [SLOW_COMMIT] = "commit", [SLOW_READ] = "read",       [SLOW_CHECKPOINT] = "checkpoint",
-    [SLOW_HASH] = "hash",       [SLOW_SYNC] = "sync",     [SLOW_ARCHIVE] = "archive",
+    [SLOW_REQUEST] = "request", [SLOW_EVENT] = "event", [SLOW_COMMIT] = "commit",   [SLOW_READ] = "read",
+    [SLOW_CHECKPOINT] = "checkpoint", [SLOW_HASH] = "hash", [SLOW_SYNC] = "sync", [SLOW_ARCHIVE] = "archive",
 };
 static const char *const events[SLOW_COUNT] = {
-    [SLOW_REQUEST] = "slow.request", [SLOW_COMMIT] = "slow.commit", [SLOW_READ] = "slow.read",
+    [SLOW_REQUEST] = "slow.request", [SLOW_EVENT] = "slow.event", [SLOW_COMMIT] = "slow.commit", [SLOW_READ] = "slow.read",
     [SLOW_CHECKPOINT] = "slow.checkpoint", [SLOW_HASH] = "slow.hash", [SLOW_SYNC] = "slow.sync",
     [SLOW_ARCHIVE] = "slow.archive",
 };

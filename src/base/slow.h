@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-enum slow_what { SLOW_REQUEST, SLOW_COMMIT, SLOW_READ, SLOW_CHECKPOINT, SLOW_HASH, SLOW_SYNC, SLOW_ARCHIVE, SLOW_COUNT };
+enum slow_what { SLOW_REQUEST, SLOW_EVENT, SLOW_COMMIT, SLOW_READ, SLOW_CHECKPOINT, SLOW_HASH, SLOW_SYNC, SLOW_ARCHIVE, SLOW_COUNT };
 
 void slow_set(int64_t ms, const struct tb_clock *clock);        /* 0: nothing is slow. clock: borrowed until the next slow_set */
 bool slow_is(int64_t took_us);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/slow.h"
 #include "chat/inside.h"
 #include "chat/render.h"
 
@@ -28,6 +29,9 @@ static const char *const results[TB_CODE_COUNT] = {
 };
 TB_COUNTER_BY_BOTH(taken, "tombolo_events_total", "event", names, "result", results,
                    "Events of sockets, by name and how they ended: ok, or the code of the failure.");
+static const uint64_t edges[] = { TB_LATENCY_EDGES };
+TB_HISTOGRAM_BY(durations, TB_UNIT_US, edges, "tombolo_event_duration_seconds", "event", names,
+                "From an event to its ack, also where none was asked for; those refused at once are not in it.");
 TB_COUNTER(acks, "tombolo_acks_total", "Acks sent to sockets, of success and of failure.");
 
 /* What any event may carry; each reads its own fields. */
@@ -43,6 +47,7 @@ struct request {                        /* one event on its way to its ack */
     struct sio_socket *socket;          /* a reference: it may have ended by then, and an ack to it goes nowhere */
     int64_t            ack;
     size_t             event;           /* its place in events */
+    int64_t            begun_us;
     struct payload     in;
     char               about[LOG_ABOUT_SIZE];   /* the socket's, which may end before this does */
     struct tb_arena    mem;             /* what `in` points into */
@@ -103,6 +108,16 @@ free_request(struct request *r)
     tb_free(r);
 }
 
+static void
+note_time(const struct request *r)
+{
+    int64_t took_us = tb_mono_us(r->live->settings.clock) - r->begun_us;
+
+    tb_observe(&durations, r->event, (uint64_t)took_us);
+    if (slow_is(took_us))
+        slow_log(SLOW_EVENT, took_us, "name=%s result=%s", names[r->event], tb_code_wire(r->call.err.code));
+}
+
 /* {ok:true} and, where the event has more to say, what add writes behind it. */
 static void
 finish(struct request *r, void (*add)(struct tb_json *j, const struct request *r))
@@ -111,8 +126,9 @@ finish(struct request *r, void (*add)(struct tb_json *j, const struct request *r
     struct tb_json j = tb_json_to(&args);
 
     count(r->event, r->call.err.code);
+    note_time(r);
     if (r->call.err.code == TB_EINTERNAL || r->call.err.code == TB_EIO)
-        log_error("live.failed", "event=%s why=\"%s\"", names[r->event], r->call.err.why);
+        log_error("live.failed", "name=%s why=\"%s\"", names[r->event], r->call.err.why);
     if (r->call.err.code != TB_OK) {
         ack_failure(r->socket, r->ack, &r->call.err);
     } else {
@@ -305,6 +321,7 @@ events_take(struct client *c, const struct sio_event *ev)
     r->socket = sio_socket_ref(c->socket);
     r->ack = ev->ack;
     r->event = event;
+    r->begun_us = tb_mono_us(c->live->settings.clock);
     r->call.about = client_about(c, r->about);
     r->call.user_id = c->user->id;
     if (read_payload(&events[event], ev, r, &r->call.err) != TB_OK) {

@@ -1,5 +1,7 @@
 // /metrics says what was done: as many as were asked for, no more and no fewer, and nothing that is counted ever falls.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
 import { after, before, test } from 'node:test';
 import { person, raw, request } from './lib/client.mjs';
 import { checkGrowth, metrics } from './lib/exposition.mjs';
@@ -99,6 +101,8 @@ test('events of sockets are counted by name and result, with acks, deliveries an
   assert.equal(events('read_message', 'forbidden'), 1);
   assert.equal(events('unknown', 'bad_request'), 1);
   assert.equal(events('typing', 'ok'), 1);
+  assert.equal(grew('tombolo_event_duration_seconds_count{event="send_message"}'), 5, 'not the one without content');
+  assert.equal(grew('tombolo_event_duration_seconds_count{event="unknown"}'), 0);
   assert.equal(grew('tombolo_acks_total'), 9);
   assert.ok(grew('tombolo_deliveries_total') >= 5 * 3, 'each of the three hears each message');
   assert.equal(grew('tombolo_receipts_stored_total'), 5 * 2);
@@ -130,6 +134,31 @@ test('connections and sessions are counted as long as they are there, by what th
   });
   assert.equal(now.of('tombolo_sessions{transport="websocket"}'), 0);
   assert.equal(grew('tombolo_sessions_closed_total{reason="transport close"}'), 2);
+});
+
+test('requests over HTTP/2 are counted like any other, their connection as what it is', async () => {
+  const both = await start({ config: { server: { http2: 'yes' } } });
+  const session = http2.connect(both.url);
+  const ask = (path) => new Promise((answer, broken) => {
+    const stream = session.request({ ':path': path, 'x-request-id': 'over-2' });
+    let answered;
+    stream.on('response', (headers) => { answered = headers; }).on('error', broken).on('end', () => answer(answered)).resume().end();
+  });
+  const grew = await growth(both, async () => {
+    for (let i = 0; i < 5; i++) {
+      assert.equal((await ask('/healthz'))['x-request-id'], 'over-2');
+    }
+    assert.equal((await ask('/nowhere'))[':status'], 404);
+  });
+  assert.equal(grew('tombolo_http_requests_total{route="GET /healthz",status="200"}'), 5);
+  assert.equal(grew('tombolo_http_requests_total{route="other",status="404"}'), 1);
+  assert.equal((await metrics(both)).of('tombolo_connections{protocol="http2"}'), 1);
+  session.close();
+  await once(session, 'close');
+  while ((await metrics(both)).of('tombolo_connections{protocol="http2"}') > 0) {
+    // the server hears of it in its own time
+  }
+  await both.stop();
 });
 
 test('whoever hits a limit is counted under its name', async () => {

@@ -107,6 +107,28 @@ test('earlier messages come as one scrolls up, in order, and the place is kept',
   await page.close();
 });
 
+test('what is at a centre out of reach is said to be there, and is fetched when it can be', async () => {
+  const oda = await person(server, 'oda');
+  const room = await oda.room('archive');
+  for (let i = 1; i <= 60; i++) {
+    await oda.send(room.id, `entry ${i}.`);
+  }
+  const page = await Visitor.to(server, there);
+  const isOlder = /messages\?limit=\d+&cursor=/;
+  await page.page.route(isOlder, (route) => route.fulfill({ json: { items: [], nextCursor: null, offset: '', partial: true } }));
+  await page.login('oda');
+  await page.openRoom('archive');
+  await page.sees('entry 60.');
+  await page.page.locator('#scroller').evaluate((one) => { one.scrollTop = 0; });
+  await page.page.getByText('is at the centre, which cannot be reached now').waitFor();
+  await page.page.unroute(isOlder);
+  await page.page.getByRole('button', { name: 'Try again' }).click();
+  await page.sees('entry 1.');
+  assert.equal((await page.texts()).length, 60);
+  assert.ok(await page.page.locator('#older').isHidden());
+  await page.close();
+});
+
 test('a private room is entered by being added, and left again', async () => {
   const kim = await Visitor.to(server, here);
   const leo = await Visitor.to(server, there);

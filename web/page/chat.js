@@ -199,8 +199,7 @@ export class Chat extends EventTarget {
       this.take(room, page);
     }
     if (isFirst || pages.at(-1).nextCursor === null) {
-      room.older = pages.at(-1).nextCursor;
-      room.isPartial = pages.at(-1).partial === true;
+      room.goesOn(pages.at(-1));
     }
     this.markNew(room);
   }
@@ -234,8 +233,7 @@ export class Chat extends EventTarget {
       try {
         const page = await this.api.history(room.id, PAGE, room.older);
         this.take(room, page);
-        room.older = page.nextCursor;
-        room.isPartial = page.partial === true;
+        room.goesOn(page);
       } finally {
         room.isLoading = false;
         this.changed();

@@ -57,6 +57,12 @@ export class Room {
     return this.messages.length === 0 || page.nextCursor === null || page.items.some((message) => this.known.has(message.id));
   }
 
+  // Where the history goes on behind this page. One that is partial without a cursor ends where the last one did.
+  goesOn({ nextCursor, partial }) {
+    this.isPartial = partial === true;
+    this.older = nextCursor ?? (this.isPartial ? this.messages[0]?.id ?? null : null);
+  }
+
   empty() {
     this.messages = [];
     this.known.clear();

@@ -16,7 +16,7 @@ export class MessagesView {
     this.onDetails = onDetails;
     this.scroller = at('scroller');
     this.watch = new IntersectionObserver((all) => this.moved(all), { root: this.scroller, threshold: [0, 0.5, 1] });
-    new IntersectionObserver(([last]) => { if (last.isIntersecting) { this.loadOlder(); } },
+    new IntersectionObserver(([last]) => { if (last.isIntersecting && !this.chat?.open?.isPartial) { this.loadOlder(); } },
       { root: this.scroller, rootMargin: '200px 0px 0px' }).observe(at('older'));
     this.scroller.addEventListener('scroll', () => { this.isAtEnd() ? this.atEnd() : this.leftEnd(); }, { passive: true });
     at('older').onclick = () => this.loadOlder();
@@ -87,7 +87,7 @@ export class MessagesView {
 
   loadOlder() {
     const { open: room } = this.chat ?? {};
-    if (room && room.older && !room.isLoading && this.chat.isConnected) {
+    if (room && this.chat.isConnected) {
       this.chat.loadOlder(room);
     }
   }
@@ -311,8 +311,8 @@ export class MessagesView {
     const items = this.list(room);
     arrange(at('messages'), items);
     this.forgetRows(items);
-    at('older').hidden = !room.older;
-    say(at('older'), room.isLoading ? 'Loading…' : 'Earlier messages');
+    at('older').hidden = !room.older && !room.isPartial;
+    say(at('older'), room.isLoading ? 'Loading…' : room.isPartial ? 'Try again' : 'Earlier messages');
     at('older-note').hidden = !room.isPartial;
     say(at('older-note'), room.isPartial ? 'What is earlier than this is at the centre, which cannot be reached now.' : '');
     at('messages-empty').hidden = items.length > 0 || room.older === undefined;

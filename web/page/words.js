@@ -113,8 +113,8 @@ export function waiting({ status, why, left, isConnected }) {
 // What the banner says of both links; null: nothing to say. sync: the answer of GET /sync, or null.
 export function links({ isConnected, sync, waitingHere }) {
   if (!isConnected) {
-    const here = waitingHere > 0 ? ` ${count(waitingHere, 'message')} ${waitingHere === 1 ? 'waits' : 'wait'}.` : '';
-    return { kind: 'line', text: `No connection to the server. What you write is sent when it is back.${here}` };
+    const what = waitingHere === 0 ? 'What you write waits' : `${count(waitingHere, 'message')} ${waitingHere === 1 ? 'waits' : 'wait'}`;
+    return { kind: 'line', text: `No connection to the server. ${what} here until it is back.` };
   }
   if (sync?.state === 'down') {
     const behind = sync.lagOps > 0 ? ` ${count(sync.lagOps, 'change')} ${sync.lagOps === 1 ? 'waits' : 'wait'} to be passed on.` : '';

@@ -2,7 +2,7 @@
 #include "render.h"
 
 /* Where waiting helps but nobody has worked out how long. */
-enum { RETRY_BUSY_S = 1, RETRY_FULL_S = 10 };
+enum { RETRY_BUSY_S = 1, RETRY_FULL_S = 30 };
 
 static void
 time_or_null(struct tb_json *j, const char *key, int64_t ms)

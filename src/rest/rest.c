@@ -97,7 +97,7 @@ static void
 respond_failure(struct rest *rest, struct net_request *http, const struct tb_err *e, tb_str allow)
 {
     char                seconds[12];
-    struct net_header   headers[3] = { no_store };
+    struct net_header   headers[4] = { no_store };
     struct net_response r = { .status = tb_code_status(e->code), .content_type = JSON_BODY, .headers = headers };
     struct tb_json      j = tb_json_to(&rest->out);
     uint32_t            retry_after_s = chat_retry_after(e);
@@ -107,6 +107,8 @@ respond_failure(struct rest *rest, struct net_request *http, const struct tb_err
         int n = snprintf(seconds, sizeof seconds, "%u", retry_after_s);
         headers[r.n_headers++] = (struct net_header){ TB_LIT("retry-after"), { seconds, (size_t)n } };
     }
+    if (r.status == 401)                /* RFC 9110 section 11.6.1; no browser asks for a password over this scheme */
+        headers[r.n_headers++] = (struct net_header){ TB_LIT("www-authenticate"), TB_LIT("Bearer") };
     if (allow.n > 0)
         headers[r.n_headers++] = (struct net_header){ TB_LIT("allow"), allow };
     tb_buf_clear(&rest->out);

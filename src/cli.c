@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli_backup.h"
-#include "cli_man.h"
+#include "cli_completion.h"
 #include "cli_watch.h"
 #include "notify.h"
 #include "serve.h"
@@ -346,7 +346,7 @@ print_help(FILE *to)
     fputs("usage: tombolo COMMAND [OPTIONS]\n\n", to);
     print_commands(commands, to);
     fputs("  help      this text; tombolo help COMMAND: its options; tombolo help settings: every setting;\n"
-          "            tombolo help man: the manual page\n", to);
+          "            tombolo help man: the manual page; tombolo help bash: completion, source <(tombolo help bash)\n", to);
     print_exit_codes(to);
 }
 
@@ -393,6 +393,8 @@ run_help(const char *topic, const char *part)
         return help_on_settings();
     if (strcmp(topic, "man") == 0)
         return cli_man(commands, option_help);
+    if (strcmp(topic, "bash") == 0)
+        return cli_completion(commands, option_help);
     const struct command *c = find_command(commands, topic), *group = NULL;
     if (c != NULL && c->commands != NULL && part != NULL) {
         group = c;

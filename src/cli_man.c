@@ -175,8 +175,8 @@ cli_man(const struct command *commands, const struct cli_option_help *options)
               "soon as it can be reached. It needs no configuration, no database server and no network to start.\n");
     add_heading(&out, "COMMANDS");
     add_commands(&out, commands, NULL, options);
-    add_term(&out, "tombolo help [COMMAND | settings | man]");
-    add(&out, "the commands; what a command takes; every setting; this page\n");
+    add_term(&out, "tombolo help [COMMAND | settings | man | bash]");
+    add(&out, "the commands; what a command takes; every setting; this page; completion for bash(1)\n");
     add_heading(&out, "OPTIONS");
     for (; options->help != NULL; options++)
         add_option(&out, options->help);

@@ -29,6 +29,23 @@ test('help names every command, for people who ask and for those who erred', () 
   assert.notEqual(run(['serve', '--port']).code, 0);
 });
 
+test('bash completes commands, options, settings and files', () => {
+  const script = run(['help', 'bash']);
+  assert.equal(script.code, 0);
+  const complete = (...words) => {
+    const r = spawnSync('bash', ['-c', `compopt() { :; }\n${script.stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tombolo; ` +
+      'printf "%s\\n" "${COMPREPLY[@]}"', 'bash', 'tombolo', ...words], { encoding: 'utf8' });
+    assert.equal(r.stderr, '');
+    return r.stdout.trim().split('\n');
+  };
+  assert.deepEqual(complete('ser'), ['serve']);
+  assert.deepEqual(complete('sync', 'sta'), ['status']);
+  assert.deepEqual(complete('user', 'import', '--d'), ['--data', '--dry-run']);
+  assert.deepEqual(complete('serve', '--set', 'server.po'), ['server.port=']);
+  assert.deepEqual(complete('top', '--data', '/va'), ['/var']);
+  assert.deepEqual(complete('backup', '/va'), ['']);        // bash goes on with files
+});
+
 test('config prints every setting of conf/tombolo.conf with where it comes from', () => {
   const r = run(['config'], { env: { PORT: '5999' } });
   assert.equal(r.code, 0, r.stderr);

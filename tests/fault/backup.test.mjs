@@ -29,7 +29,7 @@ async function until(what, holds) {
 
 // A command that runs beside what this process does.
 function begin(args, env = {}) {
-  const child = spawn(BIN, args, { env: { ...ENV, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(BIN, args, { env: { ...ENV, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout: 90_000 });
   let stdout = '', stderr = '';
   child.stdout.setEncoding('latin1').on('data', (text) => { stdout += text; });
   child.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });

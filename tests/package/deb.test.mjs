@@ -29,7 +29,8 @@ test('the package depends on every library that the program is linked with, and 
 
 test('the package holds the program, the unit, the user, the settings, the manual page and the documents', () => {
   for (const path of ['/usr/bin/tombolo', '/usr/lib/systemd/system/tombolo.service', '/usr/lib/sysusers.d/tombolo.conf',
-    '/etc/tombolo/tombolo.conf', '/usr/share/man/man1/tombolo.1.gz', '/usr/share/doc/tombolo/copyright',
+    '/etc/tombolo/tombolo.conf', '/usr/share/man/man1/tombolo.1.gz', '/usr/share/bash-completion/completions/tombolo',
+    '/usr/share/doc/tombolo/copyright',
     '/usr/share/doc/tombolo/changelog.gz', '/usr/share/doc/tombolo/changelog.Debian.gz', '/usr/share/doc/tombolo/README.md',
     '/usr/share/doc/tombolo/docs/operations.md', '/usr/share/doc/tombolo/licences.txt']) {
     assert.ok(contents.has(path), path);
@@ -72,4 +73,5 @@ test('installed elsewhere, the unit runs the program from there and systemd find
   assert.equal(tool('systemd-analyze', ['verify', '--man=no', unit], { stdio: ['ignore', 'pipe', 'pipe'] }), '');
   assert.match(tool(join(prefix, 'bin/tombolo'), ['--version']), /^tombolo \d/);
   assert.match(readFileSync(join(prefix, 'share/man/man1/tombolo.1'), 'utf8'), /^\.TH TOMBOLO 1/);
+  assert.equal(readFileSync(join(prefix, 'share/bash-completion/completions/tombolo'), 'utf8'), run(['help', 'bash']).stdout);
 });

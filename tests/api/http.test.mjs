@@ -35,7 +35,7 @@ for (const path of [
 
 for (const [path, allowed] of [
   ['/', ['GET']], ['/auth/register', ['POST']], ['/auth/login', ['POST']], ['/auth/me', ['PATCH']], ['/rooms', ['GET', 'POST']],
-  ['/rooms/join', ['POST']], ['/rooms/1/members', ['POST']], ['/rooms/1/members/me', ['DELETE']], ['/messages', ['POST']],
+  ['/rooms/join', ['POST']], ['/rooms/1/members', ['GET', 'POST']], ['/rooms/1/members/me', ['DELETE']], ['/messages', ['POST']],
   ['/messages/rooms/1/messages', ['GET']], ['/messages/read', ['POST']], ['/messages/1/receipts', ['GET']], ['/sync', ['GET']],
   ['/healthz', ['GET']], ['/readyz', ['GET']],
 ]) {

@@ -302,21 +302,22 @@ forget_what_has_left(struct check *c, struct tb_err *e)
 static const struct {
     const char *table, *key;    /* key: what a report names */
     const char *columns;
+    bool        hangs_on_order; /* not only which writes came, but after which, and those that came before may have left */
 } tables[] = {
-    { "journal_also", "'room ' || room_id || ', position ' || pos", "room_id, pos" },
+    { "journal_also", "'room ' || room_id || ', position ' || pos", "room_id, pos", false },
     { "user", "'id ' || id", "id, hlc, created_at, email, email_key, email_stamp, email_node, email_parked, username,"
-                             " username_stamp, username_node, password, password_stamp, password_node, last_seen" },
-    { "room", "'id ' || id", "id, hlc, name, is_private, created_by, created_at" },
-    { "room_count", "'room ' || room_id", "room_id, messages, members" },
+                             " username_stamp, username_node, password, password_stamp, password_node, last_seen", false },
+    { "room", "'id ' || id", "id, hlc, name, is_private, created_by, created_at", false },
+    { "room_count", "'room ' || room_id", "room_id, messages, members", false },
     { "member", "'room ' || room_id || ', user ' || user_id",
       /* of one who is no member any more, what was counted depends on when messages left */
       "room_id, user_id, id, is_member, stamp, node, joined_at, join_pos, before, own,"
-      " iif(is_member OR NOT EXISTS (SELECT 1 FROM journal.history_floor), read, 0)" },
-    { "member_span", "'room ' || room_id || ', user ' || user_id", "user_id, room_id, from_pos, to_pos" },
+      " iif(is_member OR NOT EXISTS (SELECT 1 FROM journal.history_floor), read, 0)", false },
+    { "member_span", "'room ' || room_id || ', user ' || user_id", "user_id, room_id, from_pos, to_pos", true },
     { "message", "'id ' || id", "id, room_id, sender_id, hlc, created_at, pos, seq, node, content,"
-      " iif(node = (SELECT node FROM journal.self), arrived_at, 0)" },
-    { "room_horizon", "'room ' || room_id", "room_id, hlc, message_id" },
-    { "receipt", "'message ' || message_id || ', user ' || user_id", "message_id, user_id, delivered_at, read_at" },
+      " iif(node = (SELECT node FROM journal.self), arrived_at, 0)", false },
+    { "room_horizon", "'room ' || room_id", "room_id, hlc, message_id", false },
+    { "receipt", "'message ' || message_id || ', user ' || user_id", "message_id, user_id, delivered_at, read_at", false },
 };
 
 static void
@@ -335,6 +336,8 @@ compare_tables(struct check *c, struct tb_err *e)
     for (size_t i = 0; i < sizeof tables / sizeof *tables && e->code == TB_OK; i++) {
         const char *t = tables[i].table, *cols = tables[i].columns;
         char        name[32];
+        if (c->is_pruned && tables[i].hangs_on_order)
+            continue;
         begin_part(c);
         snprintf(name, sizeof name, "%s", t);
         tb_buf_clear(&sql);

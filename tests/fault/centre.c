@@ -238,6 +238,41 @@ centre_stop(struct centre *c)
     centre_exec(remove);
 }
 
+static struct {
+    struct centre     *centre;
+    const char *const *options;
+} shared;
+
+void
+centre_to_share(struct centre *c, const char *const *options)
+{
+    shared.centre = c;
+    shared.options = options;
+}
+
+int
+centre_before_all(void **state)
+{
+    (void)state;
+    centre_start(shared.centre, shared.options);
+    return 0;
+}
+
+int
+centre_after_all(void **state)
+{
+    (void)state;
+    centre_stop(shared.centre);
+    return 0;
+}
+
+void
+centre_empty(struct centre *c)
+{
+    centre_sql(c, "DROP DATABASE IF EXISTS chat");
+    centre_sql(c, "CREATE DATABASE chat");
+}
+
 static MYSQL *
 login(struct centre *c, const char *database)
 {

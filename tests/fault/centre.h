@@ -20,6 +20,15 @@ void centre_thaw(struct centre *c);
 void centre_resume(struct centre *c);                               /* on the same folder and port; returns when it answers */
 void centre_stop(struct centre *c);                                 /* ends it and removes the folder */
 
+void centre_empty(struct centre *c);                                /* a new database "chat" instead of what was in it */
+
+/* tap_run for tests that share one centre, which is there from before the first until after the last of them. */
+#define centre_run_tests(tests, c, options) \
+    (centre_to_share((c), (options)), tap_run_with(tests, centre_before_all, centre_after_all))
+void centre_to_share(struct centre *c, const char *const *options);
+int  centre_before_all(void **state);
+int  centre_after_all(void **state);
+
 void  centre_sql(struct centre *c, const char *sql);                /* as root, one statement */
 char *centre_dump(struct centre *c, const char *sql);               /* rows as lines, columns parted by blanks; tb_free it */
 

@@ -87,27 +87,11 @@ three_sites_converge_through_cuts_skewed_clocks_and_conflicts(void **state)
         play(seed + (uint64_t)i);
 }
 
-static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, NULL);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_sites_converge_through_cuts_skewed_clocks_and_conflicts),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, NULL);
 }

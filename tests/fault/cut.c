@@ -13,30 +13,13 @@ static struct fixture f;
 static struct work    w;
 
 static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, NULL);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
-static int
 begin(void **state)
 {
     uint64_t seed = 7;
     (void)state;
     assert_int_equal(sizeof seed, getrandom(&seed, sizeof seed, 0));
     printf("# seed %llu\n", (unsigned long long)seed);
-    centre_sql(&centre, "DROP DATABASE chat");
-    centre_sql(&centre, "CREATE DATABASE chat");
+    centre_empty(&centre);
     proxy_start(&proxy, centre.port);
     fixture_open(&f);
     work_begin(&w, &f, seed);
@@ -194,5 +177,5 @@ main(void)
         cmocka_unit_test_setup_teardown(a_killed_server_comes_back_to_everything_once, begin, finish),
         cmocka_unit_test_setup_teardown(a_frozen_server_does_not_hold_up_the_stop, begin, finish),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, NULL);
 }

@@ -10,33 +10,10 @@ static struct fixture f, g;
 static struct work    w;
 
 static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, NULL);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
-static void
-empty_centre(void)
-{
-    centre_sql(&centre, "DROP DATABASE chat");
-    centre_sql(&centre, "CREATE DATABASE chat");
-}
-
-static int
 begin(void **state)
 {
     (void)state;
-    empty_centre();
+    centre_empty(&centre);
     work_listen();
     fixture_open(&f);
     fixture_open(&g);
@@ -170,7 +147,7 @@ a_centre_that_was_emptied_gets_everything_again_under_its_old_name(void **state)
     work_wait(s, SYNC_UP);
     char *before = centre_dump(&centre, "SELECT uuid FROM centre");
     sync_close(&s);
-    empty_centre();
+    centre_empty(&centre);
     s = work_sync(&f, centre.url);
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
@@ -191,7 +168,7 @@ a_centre_emptied_under_a_live_link_is_noticed(void **state)
     work_do(&w, 3);
     work_await_line("0 sites fenced");
     work_wait(s, SYNC_DOWN);        /* op_log still has what the new row of site knows nothing of */
-    empty_centre();
+    centre_empty(&centre);
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
     sync_close(&s);
@@ -202,7 +179,7 @@ another_centre_than_ours_is_refused(void **state)
 {
     (void)state;
     push_all(&f);
-    empty_centre();
+    centre_empty(&centre);
     push_all(&g);
     struct sync *s = work_sync(&f, centre.url);
     work_wait(s, SYNC_APART);
@@ -315,5 +292,5 @@ main(void)
         cmocka_unit_test_setup_teardown(a_server_that_folds_table_names_is_refused, begin, finish),
         cmocka_unit_test_setup_teardown(the_views_show_what_the_old_backend_had, begin, finish),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, NULL);
 }

@@ -26,27 +26,10 @@ static const char *const other_options[][8] = {
 };
 
 static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, hostile_options);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
-static int
 begin(void **state)
 {
     (void)state;
-    centre_sql(&centre, "DROP DATABASE chat");
-    centre_sql(&centre, "CREATE DATABASE chat");
+    centre_empty(&centre);
     fixture_open(&f);
     work_begin(&w, &f, 1234);
     return 0;
@@ -188,5 +171,5 @@ main(void)
         cmocka_unit_test_setup_teardown(a_lock_held_by_somebody_else_is_waited_for_and_not_for_ever, begin, finish),
         cmocka_unit_test_setup_teardown(rights_taken_away_and_given_back_are_a_pause, begin, finish),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, hostile_options);
 }

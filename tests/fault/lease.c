@@ -411,22 +411,6 @@ sites_that_come_and_go_for_months_converge_though_the_log_forgets(void **state)
     log_divert(NULL);
 }
 
-static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, NULL);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -446,5 +430,5 @@ main(void)
         cmocka_unit_test_setup_teardown(a_copy_that_parted_before_the_floor_is_left_as_it_is, begin, finish),
         cmocka_unit_test(sites_that_come_and_go_for_months_converge_though_the_log_forgets),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, NULL);
 }

@@ -178,8 +178,7 @@ dump_tables(void)
 static char *
 play(size_t max)
 {
-    centre_sql(&centre, "DROP DATABASE chat");
-    centre_sql(&centre, "CREATE DATABASE chat");
+    centre_empty(&centre);
     for (int i = 0; i < NODES; i++)
         open_site(&sites[i]);
     for (size_t left = NODES * OPS; left > 0;) {
@@ -271,22 +270,6 @@ a_batch_that_the_fence_does_not_know_leaves_nothing_behind(void **state)
 
 static const char *const lax[] = { "--sql-mode=", NULL };
 
-static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, lax);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -294,5 +277,5 @@ main(void)
         cmocka_unit_test(batches_of_three_sites_leave_the_same_tables_in_any_order),
         cmocka_unit_test(a_batch_that_the_fence_does_not_know_leaves_nothing_behind),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, lax);
 }

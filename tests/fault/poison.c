@@ -277,22 +277,6 @@ finish(void **state)
     return 0;
 }
 
-static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, NULL);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -306,5 +290,5 @@ main(void)
         cmocka_unit_test_setup_teardown(a_clock_that_is_ahead_is_told_once_a_change_and_not_for_each_op, begin, finish),
         cmocka_unit_test_setup_teardown(a_batch_of_ours_that_ends_when_nobody_waits_any_more_counts_once, begin, finish),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, NULL);
 }

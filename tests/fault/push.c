@@ -3,22 +3,6 @@
 
 static struct centre centre;
 
-static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, NULL);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
 static void
 everything_written_is_at_the_centre_row_for_row(void **state)
 {
@@ -42,8 +26,7 @@ at_rest_a_commit_goes_up_at_once(void **state)
     struct fixture f;
     struct work    w;
     (void)state;
-    centre_sql(&centre, "DROP DATABASE chat");
-    centre_sql(&centre, "CREATE DATABASE chat");
+    centre_empty(&centre);
     fixture_open(&f);
     work_begin(&w, &f, 43);
     struct sync *s = work_sync(&f, centre.url);
@@ -65,8 +48,7 @@ history_knows_since_when_a_message_is_at_the_centre(void **state)
     struct fixture f;
     struct work    w;
     (void)state;
-    centre_sql(&centre, "DROP DATABASE chat");
-    centre_sql(&centre, "CREATE DATABASE chat");
+    centre_empty(&centre);
     fixture_open(&f);
     work_begin(&w, &f, 44);
     fixture_send(&f, w.rooms[0], w.users[0], "first");
@@ -92,5 +74,5 @@ main(void)
         cmocka_unit_test(at_rest_a_commit_goes_up_at_once),
         cmocka_unit_test(history_knows_since_when_a_message_is_at_the_centre),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, NULL);
 }

@@ -55,13 +55,6 @@ restore_centre(void)
     copy_tables("INSERT INTO chat.", " SELECT * FROM backup.");
 }
 
-static void
-wipe_centre(void)
-{
-    centre_sql(&centre, "DROP DATABASE chat");
-    centre_sql(&centre, "CREATE DATABASE chat");
-}
-
 /* Every message that was acknowledged at any site is in the journal of each. */
 static void
 nothing_is_lost(void)
@@ -104,7 +97,7 @@ a_centre_that_was_wiped_is_filled_again_by_all_under_their_old_numbers(void **st
     char *before = centre_dump(&centre, "SELECT c.uuid, s.id, s.uuid FROM centre c, site s ORDER BY s.id");
     cut_off();
     sites_act_anywhere(&s, 30);
-    wipe_centre();
+    centre_empty(&centre);
     connect_again();
     nothing_is_lost();
     char *after = centre_dump(&centre, "SELECT c.uuid, s.id, s.uuid FROM centre c, site s ORDER BY s.id");
@@ -119,7 +112,7 @@ a_centre_wiped_under_live_links_is_filled_again(void **state)
     (void)state;
     sites_act_anywhere(&s, 60);
     sites_settle(&s);
-    wipe_centre();
+    centre_empty(&centre);
     sites_act_anywhere(&s, 30);
     nothing_is_lost();
 }
@@ -209,7 +202,7 @@ a_newcomer_to_a_wiped_centre_gets_no_number_that_the_others_know_of(void **state
     sites_act_anywhere(&s, 30);
     sites_settle(&s);
     cut_off();
-    wipe_centre();
+    centre_empty(&centre);
     s.site[0].proxy.fault = PROXY_PASS;
     work_wait(s.site[0].sync, SYNC_UP);
     await_rows("SELECT COUNT(*) FROM seen WHERE site = 0", "2\n");
@@ -240,22 +233,6 @@ finish(void **state)
     return 0;
 }
 
-static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, NULL);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -267,5 +244,5 @@ main(void)
         cmocka_unit_test_setup_teardown(a_copy_that_was_written_to_stops_and_says_what_to_do_and_the_others_go_on, begin, finish),
         cmocka_unit_test_setup_teardown(a_newcomer_to_a_wiped_centre_gets_no_number_that_the_others_know_of, begin, finish),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, NULL);
 }

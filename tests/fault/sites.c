@@ -154,8 +154,7 @@ sites_open(struct sites *s, struct centre *c, uint64_t seed)
     char name[16];
 
     *s = (struct sites){ .centre = c, .chance = seed * 7919 + 1, .is_forgetful = s->is_forgetful };
-    centre_sql(c, "DROP DATABASE IF EXISTS chat");
-    centre_sql(c, "CREATE DATABASE chat");
+    centre_empty(c);
     for (int i = 0; i < SITES; i++) {
         struct site *site = &s->site[i];
         fixture_open(&site->f);

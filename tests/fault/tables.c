@@ -15,33 +15,10 @@ static struct fixture f;
 static struct work    w;
 
 static int
-start_centre(void **state)
-{
-    (void)state;
-    centre_start(&centre, NULL);
-    return 0;
-}
-
-static int
-stop_centre(void **state)
-{
-    (void)state;
-    centre_stop(&centre);
-    return 0;
-}
-
-static void
-empty_centre(void)
-{
-    centre_sql(&centre, "DROP DATABASE chat");
-    centre_sql(&centre, "CREATE DATABASE chat");
-}
-
-static int
 begin(void **state)
 {
     (void)state;
-    empty_centre();
+    centre_empty(&centre);
     work_listen();
     fixture_open(&f);
     work_begin(&w, &f, 78);
@@ -124,7 +101,7 @@ a_centre_emptied_after_ops_have_left_gets_the_tables_instead(void **state)
     work_do(&w, 400);
     int64_t floor = let_ops_leave();
     work_do(&w, 50);
-    empty_centre();
+    centre_empty(&centre);
     push_all(&f);
     assert_true(work_heard("sync.sent_tables"));
     work_compare(&f, &centre);
@@ -189,7 +166,7 @@ cut_off_again_and_again_among_them_it_ends_with_all_of_them(void **state)
     (void)state;
     work_do(&w, 400);
     int64_t floor = let_ops_leave();
-    empty_centre();
+    centre_empty(&centre);
     proxy_start(&proxy, centre.port);
     proxy.fault = PROXY_HALVE;
     struct sync *s = work_sync(&f, proxy.url);
@@ -236,5 +213,5 @@ main(void)
         cmocka_unit_test_setup_teardown(a_message_that_it_refuses_is_parked_and_all_others_come, begin, finish),
         cmocka_unit_test_setup_teardown(cut_off_again_and_again_among_them_it_ends_with_all_of_them, begin, finish),
     };
-    return tap_run_with(tests, start_centre, stop_centre);
+    return centre_run_tests(tests, &centre, NULL);
 }

@@ -184,9 +184,12 @@ test('closing the tab logs out, unless one asks to be kept logged in', async () 
   await ned.isIn();
   const other = await Visitor.to(server, context);
   await other.isIn();
+  await ned.makeRoom('my secrets');
+  await ned.send('the key is under the mat');
   await ned.page.getByRole('button', { name: 'You: ned' }).click();
   await ned.page.getByRole('button', { name: 'Log out' }).click();
   await ned.page.getByLabel('E-mail').waitFor();
+  assert.doesNotMatch(await ned.page.content(), /my secrets|under the mat|ned@/);
   await ned.page.reload();
   await ned.page.getByLabel('E-mail').waitFor();
   await other.page.getByLabel('E-mail').waitFor();      // it was one login

@@ -47,7 +47,9 @@ function leave(note) {
   chat = null;
   api.token = null;
   forgetLogin();
-  dialogs.close();
+  dialogs.clear();
+  rooms.clear();
+  messages.clear();
   at('app').hidden = true;
   at('banner').hidden = true;
   document.title = 'Tombolo';

@@ -37,6 +37,7 @@ export class Chat extends EventTarget {
 
   stop() {
     this.isStopped = true;
+    this.isConnected = false;
     clearTimeout(this.syncTimer);
     clearTimeout(this.typingTimer);
     clearTimeout(this.roomsTimer);

@@ -31,6 +31,7 @@ export function say(element, text) {
 }
 
 export const at = (id) => document.getElementById(id);
+export const empty = (...ids) => ids.forEach((id) => at(id).replaceChildren());
 
 // Makes parent's children these, in this order, moving as few as possible: what stays keeps focus and place.
 export function arrange(parent, children) {

@@ -1,5 +1,5 @@
 // What is asked and shown over the page. <dialog> keeps the focus inside and gives it back.
-import { at, make, say } from './dom.js';
+import { at, empty, make, say } from './dom.js';
 import { count, moment, presence } from './words.js';
 
 const HUES = 6;
@@ -70,8 +70,11 @@ export class Dialogs {
     }
   }
 
-  close() {
+  // Nothing of them is for who comes next.
+  clear() {
     document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
+    empty('people-room', 'people-list', 'details-text', 'details-way', 'details-people', 'account-facts');
+    this.drawnPeople = null;
   }
 
   draw() {

@@ -1,5 +1,5 @@
 // The open room: its messages, what is on its way, who types, and the field to write in.
-import { arrange, at, make, say } from './dom.js';
+import { arrange, at, empty, make, say } from './dom.js';
 import { clock, count, day, state, typists, waiting, whoIsHere } from './words.js';
 
 const GROUP_MS = 5 * 60 * 1000;     // what one says within this is one group
@@ -261,6 +261,13 @@ export class MessagesView {
   }
 
   // ---- all of it ----
+
+  // Nothing of it is for who comes next.
+  clear() {
+    this.forgetRows([]);
+    empty('messages', 'room-name', 'room-sub', 'typing');
+    Object.assign(at('compose-text'), { value: '', placeholder: 'Message' });
+  }
 
   draw(isOther) {
     const { open: room } = this.chat;

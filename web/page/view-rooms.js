@@ -1,5 +1,5 @@
 // The list of rooms: name, what was said last, how many are unread.
-import { arrange, at, make, say } from './dom.js';
+import { arrange, at, empty, make, say } from './dom.js';
 import { count, typists, when } from './words.js';
 
 export class RoomsView {
@@ -9,8 +9,13 @@ export class RoomsView {
     this.onOpen = onOpen;
   }
 
-  enter() {
+  // Nothing of it is for who comes next.
+  clear() {
     this.rows.clear();
+    empty('rooms-list', 'account-initial', 'account-label');
+  }
+
+  enter() {
     const { username } = this.chat.me;
     say(at('account-initial'), [...username][0].toUpperCase());
     say(at('account-label'), `You: ${username}`);

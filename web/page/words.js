@@ -110,14 +110,16 @@ export function waiting({ status, why, left, isConnected }) {
   return status === 'sending' ? 'Sending' : 'Waits for those before it';
 }
 
+const waits = (n, what) => `${count(n, what)} ${n === 1 ? 'waits' : 'wait'}`;
+
 // What the banner says of both links; null: nothing to say. sync: the answer of GET /sync, or null.
 export function links({ isConnected, sync, waitingHere }) {
   if (!isConnected) {
-    const what = waitingHere === 0 ? 'What you write waits' : `${count(waitingHere, 'message')} ${waitingHere === 1 ? 'waits' : 'wait'}`;
+    const what = waitingHere === 0 ? 'What you write waits' : waits(waitingHere, 'message');
     return { kind: 'line', text: `No connection to the server. ${what} here until it is back.` };
   }
   if (sync?.state === 'down') {
-    const behind = sync.lagOps > 0 ? ` ${count(sync.lagOps, 'change')} ${sync.lagOps === 1 ? 'waits' : 'wait'} to be passed on.` : '';
+    const behind = sync.lagOps > 0 ? ` ${waits(sync.lagOps, 'change')} to be passed on.` : '';
     return { kind: 'centre', text: `No link to the centre. Everything on site works as always.${behind}` };
   }
   if (sync?.state === 'diverged') {

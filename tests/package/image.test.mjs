@@ -34,7 +34,8 @@ test('it runs as nobody special, stops in order, keeps its data apart and knows 
   assert.equal(image.config.Healthcheck.Test[0], 'CMD');
 });
 
-test('nothing to build with is in it', { skip }, () => {
+test('it is small, and nothing to build with is in it', { skip }, () => {
+  assert.ok(/^[\d.]+ MB$/.test(image.size) && parseFloat(image.size) < 120, image.size);
   const programs = readdirSync(join(image.root, 'usr/bin'));
   assert.ok(programs.includes('bash'));
   assert.deepEqual(programs.filter((name) => /^(gcc|cc|g\+\+|ld|as|make|cmake|ninja|npm|node|git)(-|$)/.test(name)), []);

@@ -45,7 +45,7 @@ export class Engine {
     // podman would ask a systemd to look at the health of containers; here it is the test that does.
     this.env = { PATH: process.env.PATH, HOME: this.dir, CONTAINERS_CONF: join(this.dir, 'containers.conf'), DISABLE_HC_SYSTEMD: 'true',
       DOCKER_HOST: `unix://${this.dir}/podman.sock`, COMPOSE_PROJECT_NAME: project };
-    process.on('exit', () => this.stop());
+    process.prependListener('exit', () => this.stop());        // before the folder goes
   }
 
   async start() {

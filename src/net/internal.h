@@ -47,7 +47,8 @@ struct net_conn {
     h2o_socket_cb    h2o_read;          /* h2o's, by which it can be told that the peer has gone */
     bool             is_stream;         /* upgraded: its time-outs are those of who took it */
     uint8_t          kind;              /* enum net_kind, as it is counted */
-    bool             is_cut;            /* for not reading its answers */
+    size_t           unsent_bytes;      /* of its answers in net->sending */
+    bool             is_cut;            /* for not reading them */
     /* front.c's */
     struct net_guard *guard;            /* NULL: it is off, or this is not HTTP any more */
     h2o_linklist_t   unhooked;          /* in net->unhooked */

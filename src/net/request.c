@@ -19,6 +19,11 @@ enum {
     LOGGED_METHOD = 20,         /* and of a method, which may be any word */
 };
 
+enum {
+    LARGE_ANSWER = 4096,        /* see is_put_off */
+    MANY_UNSENT = 262144,
+};
+
 struct handler {
     h2o_handler_t super;
     struct net   *net;
@@ -64,6 +69,19 @@ end_sending(struct net_hook *hook)
     else
         net->sending = hook->next;
     net->sending_bytes -= hook->n_bytes;
+    hook->conn->unsent_bytes -= hook->n_bytes;
+}
+
+/* With too many large answers on their way already, one more is not kept for somebody who has not taken his last ones. Only what
+ * changes nothing may be answered so: it can be asked again. */
+static bool
+is_put_off(const struct net_req *r, size_t n_bytes)
+{
+    const struct net *net = r->net;
+
+    return r->h2o != NULL && n_bytes > LARGE_ANSWER && tb_str_eq(r->pub.method, TB_LIT("GET")) &&
+           r->hook->conn->unsent_bytes > MANY_UNSENT && net->limits.send_bytes > 0 &&
+           net->sending_bytes > net->limits.send_bytes;
 }
 
 /* Before h2o has the answer: it may be gone at once. */
@@ -74,6 +92,7 @@ weigh_answer(struct net_hook *hook, size_t n_bytes)
 
     hook->n_bytes = n_bytes;
     net->sending_bytes += n_bytes;
+    hook->conn->unsent_bytes += n_bytes;
     if (net->limits.send_bytes > 0 && net->sending_bytes > net->limits.send_bytes)
         net_conn_cut_unread(net);
 }
@@ -383,14 +402,20 @@ net_respond(struct net_request *pub, const struct net_response *res)
 
     assert(tb_thread_is(TB_LOOP));
     assert(res->status >= 200 && res->status <= 599);
-    note_answer(r, h2o != NULL ? res->status : STATUS_GONE);    /* first: who has the answer finds it in log and metrics */
+    bool put_off = is_put_off(r, res->body.n);
+    /* First: who has the answer finds it in log and metrics. */
+    note_answer(r, h2o == NULL ? STATUS_GONE : put_off ? tb_code_status(TB_EBUSY) : res->status);
     if (h2o != NULL) {
         struct net_hook *hook = r->hook;
         net_conn_touch(hook->conn);
         part(r);
         add_header(h2o, TB_LIT("x-request-id"), r->pub.id);
-        weigh_answer(hook, res->body.n);
-        send_answer(r->net, h2o, res, r->is_head);
+        if (put_off) {
+            send_failure(r->net, h2o, TB_EBUSY, tb_code_status(TB_EBUSY));
+        } else {
+            weigh_answer(hook, res->body.n);
+            send_answer(r->net, h2o, res, r->is_head);
+        }
     }
     req_free(r);
 }

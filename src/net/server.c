@@ -217,6 +217,8 @@ copy_settings(struct net *net, const struct net_settings *s)
     net->address_limits = s->by_address;
     net->limits = s->limits;
     net->limits.guard.allow_http2 = s->http2;
+    if (!s->limits.is_on)
+        net->limits.send_bytes = 0;
     net->cors_origins = tb_str_to_c(tb_str_of(s->cors_origins));
     net->cors_is_any = tb_str_eq(tb_str_of(s->cors_origins), TB_LIT("*"));
     net->clock = s->clock != NULL ? s->clock : &tb_clock_system;

@@ -236,7 +236,7 @@ export const attacks = {
   'Engine.IO packets that say nothing': {
     size: [200_000, 2_000_000], unit: 'frames', run: (port, n) => floodFrames(port, n, 0x81, undefined, '6') },
   logins: {
-    size: [400, 4000], unit: 'logins',
+    size: [100, 4000], unit: 'logins',
     run: async (port, n) => {
       let answered = 0, refused = 0;
       await Promise.all(many(40, async (k) => {

@@ -1,6 +1,7 @@
 /* Bodies of process.h: getrusage, and what proc(5) tells. */
 #include "process.h"
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/scan.h"
 
@@ -13,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STAT_SIZE = 1024, STAT_RSS = 24, STAT_START_TIME = 22, STAT_AFTER_NAME = 3 };    /* numbers of fields in proc(5), from 1 */
+enum { LIST_EVERY_MS = 60000, STAT_SIZE = 1024 };
+enum { STAT_AFTER_NAME = 3, STAT_START_TIME = 22, STAT_RSS = 24 };      /* numbers of fields in proc(5), from 1 */
 
 static void
 one(struct tb_buf *out, const char *name, enum tb_metric_kind kind, enum tb_metric_unit unit, int64_t v, const char *help)
@@ -66,23 +68,36 @@ find_start(void)
                ticks * (1000000 / sysconf(_SC_CLK_TCK));
 }
 
-/* Linux 6.2 and later say it as the folder's size. */
 static int64_t
-count_fds(void)
+list_fds(void)
 {
-    struct stat folder;
-    DIR        *dir;
-    int64_t     n = 0;
+    DIR    *dir = opendir("/proc/self/fd");
+    int64_t n = 0;
 
-    if (stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
-        return folder.st_size;
-    dir = opendir("/proc/self/fd");
     if (dir == NULL)
         return 0;
     for (struct dirent *d = readdir(dir); d != NULL; d = readdir(dir))
         n += d->d_name[0] != '.';
     closedir(dir);
     return n - 1;               /* that of the folder itself */
+}
+
+/* Linux 6.2 and later say it as the folder's size. Listing some ten thousand takes milliseconds in which the loop does nothing
+ * else, so an older one is asked once a minute. */
+static int64_t
+count_fds(void)
+{
+    static _Atomic int64_t counted, next_ms;
+    struct stat            folder;
+    int64_t                now = tb_mono_ms(&tb_clock_system);
+
+    if (stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
+        return folder.st_size;
+    if (now >= next_ms) {
+        counted = list_fds();
+        next_ms = now + LIST_EVERY_MS;
+    }
+    return counted;
 }
 
 static int64_t

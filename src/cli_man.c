@@ -137,8 +137,8 @@ add_signals(struct tb_buf *out)
              "second one "
              "ends it at once; what was acknowledged is on disk.\n");
     add_term(out, "SIGHUP");
-    add(out, "It reads its settings again and takes over those that may change while connections stay: the log level "
-             "and limits.\n");
+    add(out, "It reads its settings again and takes over those that may change while connections stay: the log level, "
+             "limits and the TLS certificate.\n");
 }
 
 static void

@@ -168,14 +168,16 @@ out:
 static void
 add_name(struct tb_buf *out, const GENERAL_NAME *name)
 {
-    struct tb_address a = { .bytes = { [10] = 0xff, [11] = 0xff } };
+    struct tb_address a;
     char              text[INET6_ADDRSTRLEN];
 
     if (name->type == GEN_DNS) {
         tb_buf_printf(out, "%.*s ", name->d.dNSName->length, (const char *)name->d.dNSName->data);
     } else if (name->type == GEN_IPADD && (name->d.iPAddress->length == 4 || name->d.iPAddress->length == 16)) {
-        size_t n = (size_t)name->d.iPAddress->length;
-        memcpy(a.bytes + sizeof a.bytes - n, name->d.iPAddress->data, n);
+        if (name->d.iPAddress->length == 4)
+            a = tb_address_v4(name->d.iPAddress->data);
+        else
+            memcpy(a.bytes, name->d.iPAddress->data, sizeof a.bytes);
         tb_address_text(&a, text);
         tb_buf_printf(out, "%s ", text);
     }

@@ -4,7 +4,6 @@
 #include "base/scan.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
 static const unsigned char v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -31,6 +30,16 @@ tb_address_parse(tb_str text, struct tb_address *out)
         return false;
     *out = a;
     return true;
+}
+
+struct tb_address
+tb_address_v4(const unsigned char bytes[4])
+{
+    struct tb_address a;
+
+    memcpy(a.bytes, v4_prefix, sizeof v4_prefix);
+    memcpy(a.bytes + sizeof v4_prefix, bytes, sizeof a.bytes - sizeof v4_prefix);
+    return a;
 }
 
 void

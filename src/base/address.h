@@ -8,6 +8,7 @@
 struct tb_address { unsigned char bytes[16]; };     /* an IPv4 address as ::ffff:a.b.c.d */
 
 bool tb_address_parse(tb_str text, struct tb_address *out);                             /* no port, no zone, no brackets */
+struct tb_address tb_address_v4(const unsigned char bytes[4]);                          /* in the order of the network */
 void tb_address_text(const struct tb_address *, char out[INET6_ADDRSTRLEN]);            /* IPv4 in its own form */
 
 /* What its owner cannot choose of it: all of an IPv4 address, the first 64 bits of another. */

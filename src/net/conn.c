@@ -68,16 +68,13 @@ net_conn_touch(struct net_conn *c)
 static void
 look_up_peer(struct net_conn *c)
 {
-    static const unsigned char v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
-    union net_address          peer = { 0 };
-    socklen_t                  n = sizeof peer;
+    union net_address peer = { 0 };         /* of one that has gone already: 0.0.0.0 */
+    socklen_t         n = sizeof peer;
 
-    if (getpeername(h2o_socket_get_fd(c->sock), &peer.any, &n) == 0 && peer.any.sa_family == AF_INET6) {
+    if (getpeername(h2o_socket_get_fd(c->sock), &peer.any, &n) == 0 && peer.any.sa_family == AF_INET6)
         memcpy(c->address.bytes, &peer.v6.sin6_addr, sizeof c->address.bytes);
-    } else {
-        memcpy(c->address.bytes, v4_prefix, sizeof v4_prefix);
-        memcpy(c->address.bytes + sizeof v4_prefix, &peer.v4.sin_addr, sizeof peer.v4.sin_addr);
-    }
+    else
+        c->address = tb_address_v4((const unsigned char *)&peer.v4.sin_addr);
     tb_address_text(&c->address, c->peer);
 }
 

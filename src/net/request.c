@@ -543,7 +543,7 @@ was_answered_here(struct net *net, h2o_req_t *h2o)
     return true;
 }
 
-/* That it has asked too often is told it as often as it asks; that costs less than an answer. */
+/* No handler has seen it, so it costs next to nothing. */
 static void
 refuse_for_now(struct net *net, h2o_req_t *h2o, int64_t wait_us)
 {

@@ -44,13 +44,19 @@ const hits = async (of, limit) => {
 };
 const strict = (limit, more = {}) => start({ config: { ...more, limit: { exempt: '127.0.0.1', ...limit } } });
 
+// As once(), but however it ends.
+const closed = (socket) => new Promise((done) => socket.once('close', done));
+
 // A connection that is open, or false when it is closed at once; the two are told apart by what it is answered.
 async function opened(of, localAddress) {
   const socket = net.connect({ port: of.port, host: '127.0.0.1', localAddress });
   socket.on('error', () => {});
   socket.write('GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n');
-  const [what] = await Promise.race([once(socket, 'data'), once(socket, 'close').then(() => [false])]);
-  return what !== false && socket;
+  const isAnswered = await new Promise((done) => {          // not once(): a reset is an answer, too
+    socket.once('data', () => done(true));
+    socket.once('close', () => done(false));
+  });
+  return isAnswered && socket;
 }
 
 test('limit.connections: so many at a time, and room again when one leaves', async () => {
@@ -68,7 +74,7 @@ test('limit.connections: so many at a time, and room again when one leaves', asy
   assert.equal(await hits(server, 'limit.connections'), 5);
   assert.match(server.log, / warn net\.address_limited .*peer=127\.0\.0\.2 limit=limit\.connections /);
   mine[0].end();
-  await once(mine[0], 'close');
+  await closed(mine[0]);
   let next;
   do {                                              // the server hears of it a little later
     next = await opened(server, ABUSER);
@@ -186,7 +192,7 @@ test('a request that dribbles in is cut in time, wherever it is, and counted; ot
     socket.resume();
     socket.write(begin);
     const began = Date.now(), drop = setInterval(() => socket.write('x'), 100);
-    await once(socket, 'close');
+    await closed(socket);
     clearInterval(drop);
     return Date.now() - began;
   };
@@ -207,7 +213,7 @@ test('a handshake that does not go on is cut in time and counted', async () => {
   const socket = net.connect(securePort(server), '127.0.0.1');
   socket.on('error', () => {});
   socket.resume();
-  await once(socket, 'close');
+  await closed(socket);
   assert.equal(await hits(server, 'tls.handshake_timeout_ms'), 1);
   await server.stop();
 });

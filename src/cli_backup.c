@@ -327,6 +327,33 @@ take(const struct tb_config *c, const char *file, struct made *m, struct tb_err 
     return e->code;
 }
 
+/* A database that somebody has open must not be replaced under him, and least of all the journal itself. */
+static enum tb_code
+check_may_replace(const char *file, struct tb_err *e)
+{
+    struct tb_buf wal = TB_BUF_INIT;
+    struct stat   st;
+
+    tb_buf_printf(&wal, "%s-wal", file);
+    if (strcmp(file, "-") != 0 && stat(wal.p, &st) == 0 && st.st_size > 0)
+        tb_fail(e, TB_EINPUT, NULL, "%s is there, too: %s is a database in use", wal.p, file);
+    tb_buf_fini(&wal);
+    return e->code;
+}
+
+static enum tb_code
+check_is_another(const struct tb_config *c, const char *file, struct tb_err *e)
+{
+    struct tb_buf journal = TB_BUF_INIT;
+    struct stat   ours, its;
+
+    tb_buf_printf(&journal, "%s/tombolo.db", c->server.data);
+    if (stat(journal.p, &ours) == 0 && stat(file, &its) == 0 && ours.st_dev == its.st_dev && ours.st_ino == its.st_ino)
+        tb_fail(e, TB_EINPUT, NULL, "%s is the journal itself", file);
+    tb_buf_fini(&journal);
+    return e->code;
+}
+
 static enum tb_code
 check_is_there(const struct tb_config *c, struct tb_err *e)
 {
@@ -344,7 +371,7 @@ back_up(const struct tb_config *c, const char *file, struct made *m, struct tb_e
     struct tb_err       ignored = { 0 };
     int64_t             began = tb_mono_ms(&tb_clock_system);
 
-    if (check_is_there(c, e) != TB_OK)
+    if (check_is_there(c, e) != TB_OK || check_is_another(c, file, e) != TB_OK || check_may_replace(file, e) != TB_OK)
         return e->code;
     cli_journal_open(&j, c);
     if (cli_journal_ask(j, "backup-begin", NULL, NULL, e) == TB_OK) {

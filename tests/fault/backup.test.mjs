@@ -287,6 +287,16 @@ test('a backup that cannot be written, or is interrupted, leaves the old file an
     assert.match(r.stderr, says);
     assert.ok(!existsSync(join(server.dir, 'backup.new')));
   }
+  const other = join(dir, 'other.db');
+  writeFileSync(other, 'a database');
+  writeFileSync(`${other}-wal`, 'of somebody who is writing');
+  for (const [where, says] of [[join(server.dir, 'tombolo.db'), /the journal itself/], [other, /in use/]]) {
+    const r = await backup(server.dir, where);
+    assert.equal(r.code, 1, r.all);
+    assert.match(r.stderr, says);
+  }
+  assert.equal(readFileSync(other, 'utf8'), 'a database');
+  assert.ok(existsSync(join(server.dir, 'tombolo.db-wal')));
   assert.equal((await backup(tempDir(), file)).code, 1);
   assert.equal(run(['backup', '--data', server.dir]).code, 2);
   await server.stop();

@@ -182,10 +182,13 @@ owes_nothing(const struct net_conn *c)
 static void
 tell_refused(void *ctx)
 {
-    struct net *net = ctx;
+    struct net    *net = ctx;
+    h2o_linklist_t now;
 
-    while (!h2o_linklist_is_empty(&net->refused)) {
-        struct net_conn *c = H2O_STRUCT_FROM_MEMBER(struct net_conn, refused, net->refused.next);
+    h2o_linklist_init_anchor(&now);
+    h2o_linklist_insert_list(&now, &net->refused);
+    while (!h2o_linklist_is_empty(&now)) {
+        struct net_conn *c = H2O_STRUCT_FROM_MEMBER(struct net_conn, refused, now.next);
         h2o_linklist_unlink(&c->refused);
         if (owes_nothing(c))
             tell(c);

@@ -162,6 +162,31 @@ tell_seen(struct sync_target *t, const struct store_identity *me, const struct s
 }
 
 static enum tb_code
+say_here(struct sync_target *t, const struct store_identity *me, struct tb_err *e)
+{
+    (void)me;
+    return end_call(begin_call(t), e);
+}
+
+/* It keeps everything for ever. */
+static enum tb_code
+raise_floor(struct sync_target *t, const struct store_identity *me, const struct sync_keep *keep, int64_t *floor,
+            struct tb_err *e)
+{
+    (void)me, (void)keep;
+    *floor = 0;
+    return end_call(begin_call(t), e);
+}
+
+static enum tb_code
+forget_ops(struct sync_target *t, const struct store_identity *me, int64_t floor, size_t max, size_t *n, struct tb_err *e)
+{
+    (void)me, (void)floor, (void)max;
+    *n = 0;
+    return end_call(begin_call(t), e);
+}
+
+static enum tb_code
 park(struct sync_target *t, const struct store_entry *entry, unsigned refusal, const char *why, struct tb_err *e)
 {
     (void)t, (void)entry, (void)refusal, (void)why;
@@ -263,7 +288,7 @@ static const struct sync_target_ops target_ops = {
     .connect = connect_to, .migrate = migrate,   .enrol = enrol,       .take_number = take_number, .set_epoch = set_epoch,
     .heads = heads,        .read_ops = read_ops, .tell_seen = tell_seen, .parked = parked, .begin = begin_batch,     .add = add,
     .park = park,          .send = send_batch,   .finish = finish,     .sent = sent,               .drop = drop,
-    .interrupt = interrupt, .free = free_way,
+    .say_here = say_here,  .raise_floor = raise_floor, .forget_ops = forget_ops, .interrupt = interrupt, .free = free_way,
 };
 
 /* ---- public ---- */

@@ -16,7 +16,9 @@
  *                                                           '--------'--> diverged, for good
  *
  * Sending: the centre is behind what the journal still has of our ops (it was restored, or made anew), so it gets the tables.
- * A failure there leads to resting as well. Paused, it goes to resting from wherever it is, between two steps, and stays there.
+ * A failure there leads to resting as well. Pulling: a round of the others' ops, or a page of the centre's tables where ops that
+ * we lack have left its log; then, with nothing to push, some of our own ops leave it. Paused, it goes to resting from wherever
+ * it is, between two steps, and stays there.
  *
  * What always holds: a local read has ended before the network is waited for (so the WAL can be checkpointed); the centre
  * is never told of an op that is not durable here; after any failure the link is dropped and the centre is asked where it

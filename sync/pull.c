@@ -498,11 +498,13 @@ hand_over_rows(struct sync_pull *p)
 {
     struct taking *t = &p->taking;
     size_t n = next_rows(t);
+    bool is_first = t->at.of == SYNC_ROWS_USERS && t->at.key[0] == 0 && t->n_handed == 0;
     bool is_last = t->next.of == SYNC_ROWS_END && t->n_handed + n == t->n_ops;
 
     t->add = (struct store_take_rows){ .op = { .reply_to = p->inbox, .on_done = took },
                                        .rows = t->ops + t->n_handed,
                                        .n = n,
+                                       .is_first = is_first,
                                        .origins = t->goals,
                                        .n_origins = is_last ? t->n_goals : 0 };
     p->is_adding = true;

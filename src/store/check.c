@@ -118,6 +118,14 @@ stored_chain(sqlite3_stmt *st)
     return chain;
 }
 
+/* What came with the centre's tables has no ops here: without a seq, its beginning; with one, from there on that origin's ops
+ * follow. */
+static bool
+is_mark(sqlite3_stmt *st)
+{
+    return db_col_int(st, 4) == OP_PARKED && db_col_text(st, 6).n == 0;
+}
+
 /* A row of the centre's tables has no place in its origin's order: it is chained to the position before it (take.c). */
 static void
 check_row(struct check *c, sqlite3_stmt *st, uint32_t node)
@@ -131,13 +139,6 @@ check_row(struct check *c, sqlite3_stmt *st, uint32_t node)
               db_col_int(st, 0), (unsigned)node);
 }
 
-/* From there on its ops follow, since what came before was in the centre's tables. */
-static bool
-is_jump(sqlite3_stmt *st)
-{
-    return db_col_int(st, 4) == OP_PARKED && db_col_text(st, 6).n == 0;
-}
-
 static void
 check_link(struct check *c, sqlite3_stmt *st, struct origin_state *o, uint32_t node)
 {
@@ -146,8 +147,7 @@ check_link(struct check *c, sqlite3_stmt *st, struct origin_state *o, uint32_t n
     struct chain expected = chain_next(&o->chain, node, seq, db_col_int(st, 3), (int)db_col_int(st, 4),
                                        (int)db_col_int(st, 5), db_col_text(st, 6));
 
-    c->is_pruned = c->is_pruned || is_jump(st); /* not all rows have ops here */
-    if (is_jump(st) ? seq <= o->seq : seq != o->seq + 1)
+    if (is_mark(st) ? seq <= o->seq : seq != o->seq + 1)
         fault(c, "journal: position %" PRId64 ": after seq %" PRId64 " of node %u comes %" PRId64, pos, o->seq,
               (unsigned)node, seq);
     bool is_whole = stored.n == CHAIN_SIZE && memcmp(stored.p, expected.bytes, CHAIN_SIZE) == 0;
@@ -242,6 +242,7 @@ walk_journal(struct check *c, struct tb_err *e)
         struct origin_state *o = &c->origins[node];
         if (!o->is_started && start_origin(c, (uint32_t)node, e) != TB_OK)
             break;
+        c->is_pruned = c->is_pruned || is_mark(st);     /* not all rows have ops here */
         if (db_col_int(st, 2) == 0)
             check_row(c, st, (uint32_t)node);
         else

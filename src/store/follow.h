@@ -96,11 +96,12 @@ struct store_origin_at {
 };
 
 struct store_take_rows {
-    struct store_op op;
-    const struct op *rows;                 /* in: borrowed until on_done */
-    size_t n;                              /* in: at most STORE_REMOTE_MAX */
-    const struct store_origin_at *origins; /* in: likewise; with the last rows only */
-    size_t n_origins;
+    struct store_op               op;
+    const struct op              *rows;     /* in: borrowed until on_done */
+    size_t                        n;        /* in: at most STORE_REMOTE_MAX */
+    bool                          is_first; /* in: the first of them */
+    const struct store_origin_at *origins;  /* in: as rows; with the last rows only */
+    size_t                        n_origins;
 };
 void store_take_rows(struct store *, struct store_take_rows *);
 

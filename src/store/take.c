@@ -1,8 +1,8 @@
 /* Rows of the centre's tables come into ours, where the ops that made them have left its op_log. What is known here changes nothing.
  * What sockets hear of takes a position, as an op does: its row of the journal has seq 0, and is chained to the row before it,
  * whose ever that is. The rest only changes its table. Once all rows are here, each origin's own order goes on from where it
- * stood at the centre when the first of them was read: a row of the journal without a body says so, so that `check` can
- * follow the chain. */
+ * stood at the centre when the first of them was read. Rows of the journal without a body say where that began and, for each
+ * origin, where it ended, so that `check` knows what it can compare and follows the chains. */
 #include "requests.h"
 
 #include "apply.h"
@@ -139,6 +139,24 @@ take_row(struct journal *j, const struct op *row, struct tb_err *e)
     return tb_fail(e, TB_EINTERNAL, NULL, "an op of kind %d stands for no row", (int)op.kind);
 }
 
+/* Who comes back to such a position comes back from now. */
+static int64_t
+now_hlc(struct journal *j)
+{
+    j->self.hlc = hlc_next(j->self.hlc, tb_wall_ms(j->clock));
+    return j->self.hlc;
+}
+
+/* From here on there are rows which no op of the journal has made. */
+static enum tb_code
+mark_beginning(struct journal *j, struct tb_err *e)
+{
+    struct op    op = { .kind = OP_PARKED, .version = OP_VERSION, .node = j->self.node, .at = now_hlc(j) };
+    struct chain chain = chain_next(&j->self.head_chain, op.node, op.seq, op.at, (int)op.kind, op.version, TB_LIT(""));
+
+    return journal_take(j, &op, TB_LIT(""), &chain, true, e);
+}
+
 /* ---- where each origin stands then ---- */
 
 static enum tb_code
@@ -150,8 +168,10 @@ jump(struct journal *j, const struct store_origin_at *to, struct tb_err *e)
     bool found;
 
     memcpy(chain.bytes, to->chain, CHAIN_SIZE);
-    if (db_int(&j->db, Q_ORIGIN, ARGS(I(to->node)), &seq, &found, e) != TB_OK || seq >= to->seq ||
-        journal_take(j, &op, TB_LIT(""), &chain, true, e) != TB_OK)
+    if (db_int(&j->db, Q_ORIGIN, ARGS(I(to->node)), &seq, &found, e) != TB_OK || seq >= to->seq)
+        return e->code;
+    op.at = now_hlc(j);
+    if (journal_take(j, &op, TB_LIT(""), &chain, true, e) != TB_OK)
         return e->code;
     return db_run(&j->db, Q_SET_ORIGIN,
                   ARGS(I(to->node), I(to->seq), B(chain.bytes, CHAIN_SIZE), B(start.bytes, CHAIN_SIZE)), e);
@@ -164,7 +184,7 @@ run_take_rows(struct journal *j, const struct store_settings *limits, struct sto
     struct tb_err *e = &r->op.err;
 
     (void)limits;
-    if (load_head(j, e) != TB_OK)
+    if (load_head(j, e) != TB_OK || (r->is_first && mark_beginning(j, e) != TB_OK))
         return e->code;
     for (size_t i = 0; i < r->n && e->code == TB_OK; i++)
         TB_TRY(take_row(j, &r->rows[i], e));

@@ -24,10 +24,20 @@ enum {
  * sync. */
 static void marked(struct store_op *op);
 
+/* Not before the journal knows its centre: tokens are made in the centre's name from then on, and after a crash they must be good. */
+static void
+tell_centre(struct sync_engine *s)
+{
+    if (s->me.centre_uuid[0] != '\0' && s->with.on_centre != NULL)
+        s->with.on_centre(s->with.synced_ctx, s->centre_uuid);
+}
+
 void
 push_mark(struct sync_engine *s)
 {
-    if (s->is_marking || s->pushed_seq <= s->marked_seq)
+    bool knows_centre = s->me.centre_uuid[0] != '\0';
+
+    if (s->is_marking || (knows_centre && s->pushed_seq <= s->marked_seq))
         return;
     s->is_marking = true;
     s->marked_at_ms = engine_now_ms(s);
@@ -57,6 +67,10 @@ marked(struct store_op *op)
         log_warn("sync.not_marked", "seq=%" PRId64 " why=\"%s\"", m->seq, op->err.why);
     else if (m->seq > s->marked_seq)
         s->marked_seq = m->seq;
+    if (is_done && s->me.centre_uuid[0] == '\0') {
+        memcpy(s->me.centre_uuid, m->centre_uuid, sizeof s->me.centre_uuid);
+        tell_centre(s);
+    }
     store_op_fini(op);
     if (is_done && !s->is_closing)
         mark_if_due(s);
@@ -158,8 +172,7 @@ it_works(struct sync_engine *s)
     if (s->is_told_up)
         return;
     log_info("sync.up", "centre=%s node=%" PRIu32 " at=%" PRId64, s->centre_uuid, s->me.node, s->pushed_seq);
-    if (s->with.on_centre != NULL)
-        s->with.on_centre(s->with.synced_ctx, s->centre_uuid);
+    tell_centre(s);
     s->is_told_up = true;
 }
 

@@ -22,7 +22,7 @@ struct sync_settings {
     const char            *dir;                 /* the data folder, where it is kept that sync is paused; NULL: it is not kept */
     /* hears on the sync thread of messages that are at the centre since at (ms); sent is borrowed for the call; or NULL */
     void                 (*on_synced)(void *ctx, const struct sync_sent *sent, size_t n, int64_t at);
-    /* hears on the sync thread, whenever the link has come up, which centre it leads to; or NULL */
+    /* hears on the sync thread, when the link has come up and the journal knows it, which centre is its own; or NULL */
     void                 (*on_centre)(void *ctx, const char *uuid);
     void                  *synced_ctx;          /* of both */
     struct sync_target    *target;              /* a centre of another kind instead of url, or NULL; becomes sync's */

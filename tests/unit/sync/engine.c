@@ -35,6 +35,29 @@ a_commit_wakes_it_at_once(void **state)
     fakes_end();
 }
 
+/* Else a token that was made in the centre's name would be refused after a crash. */
+static void
+which_centre_it_is_is_told_when_the_journal_knows_it(void **state)
+{
+    (void)state;
+    fakes_begin(0);
+    fakes_until(SYNC_LEVEL);
+    assert_string_equal("centre", fakes.told_centre);
+    fakes_end();
+    fakes_begin(0);
+    fakes.me.centre_uuid[0] = '\0';
+    fakes.is_slow_to_mark = true;
+    fakes_until(SYNC_LEVEL);
+    assert_int_equal(1, fakes.n_marks);
+    assert_string_equal("", fakes.told_centre);
+    tb_mailbox_post_always(fakes.inbox, &fakes.due->msg);
+    fakes_until(SYNC_LEVEL);
+    tb_mailbox_run(fakes.inbox);
+    assert_string_equal("centre", fakes.told_centre);
+    assert_int_equal(1, fakes.n_marks);
+    fakes_end();
+}
+
 static void
 what_does_not_fit_goes_with_the_next_batch(void **state)
 {
@@ -455,6 +478,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_backlog_goes_up_in_batches_and_then_it_rests_level),
         cmocka_unit_test(a_commit_wakes_it_at_once),
+        cmocka_unit_test(which_centre_it_is_is_told_when_the_journal_knows_it),
         cmocka_unit_test(what_does_not_fit_goes_with_the_next_batch),
         cmocka_unit_test(whole_batches_are_read_while_another_is_on_its_way_and_small_ones_are_not),
         cmocka_unit_test(what_was_read_ahead_is_forgotten_with_the_batch_before_it),

@@ -556,13 +556,19 @@ hear_sent(void *ctx, const struct sync_sent *all, size_t n, int64_t at_ms)
     f->n_synced += n;
 }
 
+static void
+hear_centre(void *ctx, const char *uuid)
+{
+    snprintf(((struct fakes *)ctx)->told_centre, SYNC_UUID_SIZE, "%s", uuid);
+}
+
 void
 fakes_begin(int64_t n_ops)
 {
     fakes = (struct fakes){
         .now_ms = 5000, .chain_tag = 7, .target = { .ops = &ops }, .batch_limit = 1000,
         .rows_a_page = 700,
-        .me = { .journal_uuid = "journal", .epoch = 1, .own_seq = n_ops },
+        .me = { .journal_uuid = "journal", .centre_uuid = "centre", .epoch = 1, .own_seq = n_ops },
         .place = { .centre_uuid = "centre", .owner_uuid = "journal", .epoch = 1 },
         .clock = { .wall_ms = wall, .mono_us = mono },
     };
@@ -570,7 +576,7 @@ fakes_begin(int64_t n_ops)
     fakes.engine = sync_engine_new(&(struct sync_engine_settings){
         .clock = &fakes.clock, .target = &fakes.target, .inbox = fakes.inbox, .facts = &fakes.facts, .batch = 10, .seed = 99,
                                                                    .keep = { .days = 30, .lease_days = 90 },
-        .on_failure = hear_failure, .failure_ctx = &fakes, .on_synced = hear_sent, .synced_ctx = &fakes });
+        .on_failure = hear_failure, .failure_ctx = &fakes, .on_synced = hear_sent, .on_centre = hear_centre, .synced_ctx = &fakes });
 }
 
 void

@@ -70,6 +70,7 @@ struct fakes {
     struct tb_err       failure;            /* the last of them */
     struct sync_facts   facts;
     size_t              n_synced;           /* messages that were told of */
+    char                told_centre[SYNC_UUID_SIZE];    /* by on_centre; "": nothing yet */
     struct tb_clock     clock;
     struct tb_mailbox  *inbox;
     struct sync_engine *engine;

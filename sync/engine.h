@@ -49,7 +49,7 @@ struct sync_engine_settings {
     void                  *failure_ctx;
     /* hears of messages that have reached the centre at at_ms; borrowed for the call; NULL: nobody does */
     void                 (*on_synced)(void *ctx, const struct sync_sent *sent, size_t n, int64_t at_ms);
-    void                 (*on_centre)(void *ctx, const char *uuid);     /* hears when the link has come up and the journal knows it; NULL: nobody does */
+    void                 (*on_centre)(void *ctx, const char *uuid);     /* hears when the journal knows it; NULL: nobody does */
     void                  *synced_ctx;  /* of both */
 };
 

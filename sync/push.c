@@ -72,7 +72,9 @@ marked(struct store_op *op)
         tell_centre(s);
     }
     store_op_fini(op);
-    if (is_done && !s->is_closing)
+    if (is_done && s->is_closing)
+        push_mark(s);       /* what has been pushed meanwhile, or history would know of it only after the next start */
+    else if (is_done)
         mark_if_due(s);
 }
 

@@ -55,7 +55,7 @@ const MUTANTS = [
   [WS, 'ws->code = EIO_WS_NO_CODE;', 'ws->code = EIO_WS_NORMAL;'],
   [WS, 'payload->p + 2, .n = payload->n - 2', 'payload->p + 2, .n = 0'],
   [WS, '    ws->is_over = true;\n    return EIO_WS_CLOSE;', '    return EIO_WS_CLOSE;'],
-  [WS, '    ws->is_over = true;\n    ws->code = (uint16_t)code;', '    ws->code = (uint16_t)code;'],
+  [WS, '    eio_ws_stop(ws);\n    ws->code = (uint16_t)code;', '    ws->code = (uint16_t)code;'],
   [WS, 'if (!tb_str_is_utf8(*payload))', 'if (false)'],
   // 7.4: close codes
   [WS, 'code >= 1000 && code <= 1003', 'code <= 1003'],

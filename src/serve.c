@@ -266,6 +266,17 @@ live_limits(const struct tb_config *c)
     };
 }
 
+/* Events come in frames: whoever lets in more of those must not find the connection closed over these. */
+static uint32_t
+frames_per_second(const struct tb_config *c)
+{
+    int64_t least = 2 * c->live.events_per_second;
+
+    if (c->live.events_per_second == 0)
+        return 0;
+    return (uint32_t)(c->live.frames_per_second == 0 || c->live.frames_per_second > least ? c->live.frames_per_second : least);
+}
+
 static struct sio_options
 sio_options(const struct tb_config *c)
 {
@@ -275,7 +286,7 @@ sio_options(const struct tb_config *c)
     o.eio.ping_timeout_ms = (uint32_t)c->live.ping_timeout_ms;
     o.eio.max_payload = (uint32_t)c->live.max_payload;
     o.eio.max_queued = (uint32_t)c->live.max_queued;
-    o.eio.frames_per_second = (uint32_t)c->live.frames_per_second;
+    o.eio.frames_per_second = frames_per_second(c);
     return o;
 }
 

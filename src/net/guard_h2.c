@@ -29,7 +29,7 @@ net_h2_begin(struct net_guard *g, uint8_t n_seen, bool was_upgraded)
     g->h2 = TB_NEW(struct net_h2);
     g->h2->n_preface = n_seen;
     g->h2->last_stream = was_upgraded ? 1 : 0;
-    net_hpack_init(&g->h2->hpack);
+    net_hpack_init(&g->h2->hpack, g->limits->header_fields, g->limits->header_bytes);
 }
 
 /* ---- rates ---- */

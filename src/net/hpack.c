@@ -35,9 +35,11 @@ static const struct { uint8_t length; uint32_t below; } codes[] = {
 enum { N_CODES = sizeof codes / sizeof codes[0], LONGEST_CODE = 30 };
 
 void
-net_hpack_init(struct net_hpack *h)
+net_hpack_init(struct net_hpack *h, unsigned most_fields, size_t most_bytes)
 {
     *h = (struct net_hpack){ .capacity = NET_HPACK_TABLE };
+    h->most_fields = most_fields;
+    h->most_bytes = most_bytes;
 }
 
 void
@@ -257,12 +259,18 @@ take_string(struct net_hpack *h, const char **at, const char *end)
 }
 
 bool
+net_hpack_is_too_large(const struct net_hpack *h)
+{
+    return h->n_fields > h->most_fields || h->n_bytes > h->most_bytes;
+}
+
+bool
 net_hpack_feed(struct net_hpack *h, const char *bytes, size_t n)
 {
     const char *at = bytes, *end = bytes + n;
     bool        good = true;
 
-    while (good && at < end)
+    while (good && at < end && !net_hpack_is_too_large(h))
         switch (h->at) {
         case NET_HPACK_FIELD:
             good = begin_field(h, (uint8_t)*at++);

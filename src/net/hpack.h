@@ -19,6 +19,8 @@ struct net_hpack {
     /* of the block */
     unsigned n_fields;              /* size updates count, too */
     size_t   n_bytes;               /* names and values, decoded */
+    unsigned most_fields;
+    size_t   most_bytes;
     /* of the field */
     enum net_hpack_at at;
     uint8_t  kind, n_octets;        /* of the integer being read */
@@ -29,7 +31,9 @@ struct net_hpack {
     uint8_t  n_bits;
 };
 
-void net_hpack_init(struct net_hpack *);
+void net_hpack_init(struct net_hpack *, unsigned most_fields, size_t most_bytes);     /* of a block */
 void net_hpack_begin(struct net_hpack *);                               /* a block */
-bool net_hpack_feed(struct net_hpack *, const char *bytes, size_t n);   /* false: no HPACK */
+/* false: no HPACK. It stops where the block has become too large, so that what is said of it does not depend on how it is cut. */
+bool net_hpack_feed(struct net_hpack *, const char *bytes, size_t n);
+bool net_hpack_is_too_large(const struct net_hpack *);
 bool net_hpack_ends_well(const struct net_hpack *);                     /* the block may end here */

@@ -283,6 +283,7 @@ check_together(const struct tb_config *c, struct tb_err *e)
         return tb_fail(e, TB_EINPUT, NULL, "recovery.window_days (%" PRId64 ") must not be more than journal.keep_days (%"
                        PRId64 ")", c->recovery.window_days, c->journal.keep_days);
     if (check_networks(c->server.trusted_proxies, "server.trusted_proxies", e) != TB_OK ||
+        check_networks(c->server.metrics_from, "server.metrics_from", e) != TB_OK ||
         check_networks(c->limit.exempt, "limit.exempt", e) != TB_OK)
         return e->code;
     if (c->tls.redirect_port != 0 && c->tls.cert[0] == '\0')

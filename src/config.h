@@ -19,7 +19,7 @@ struct tb_config {
         int64_t  idle_timeout_ms;           /* 60000 */
         int64_t  max_connections;           /* 10000 */
         char    *cors_origins;              /* "*" */
-        char    *metrics_from;              /* empty: this machine only */
+        char    *metrics_from;              /* addresses and networks; empty: this machine only */
         bool     app;                       /* yes: the page at /app/ */
         char    *trusted_proxies;           /* empty: none */
         bool     http2;                     /* yes */

@@ -41,7 +41,7 @@ const struct config_setting config_table[] = {
     { AT(server, cors_origins), CONFIG_TEXT, IN(server, cors_origins), .initial = "*", .max = CONFIG_MAX_LINE,
       .help = "origins whose pages may read answers: *, a list separated by blanks, or empty" },
     { AT(server, metrics_from), CONFIG_TEXT, IN(server, metrics_from), .initial = "", .max = CONFIG_MAX_LINE,
-      .help = "addresses besides this machine's that may read /metrics, separated by blanks" },
+      .help = "addresses and networks besides this machine that may read /metrics" },
     { AT(server, app), CONFIG_YES_NO, IN(server, app), .initial = "yes",
       .help = "serve the page at /app/, a small chat client" },
     { AT(server, trusted_proxies), CONFIG_TEXT, IN(server, trusted_proxies), .initial = "", .max = CONFIG_MAX_LINE,

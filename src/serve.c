@@ -403,11 +403,11 @@ open_live(struct server *s)
 static enum tb_code
 open_on_loop(struct server *s)
 {
-    const struct net_settings  net = net_settings(s, s->config);
-    const struct rest_settings rest = { .store = s->store, .sync_of = sync_of, .sync_ctx = s,
-                                        .metrics_from = s->config->server.metrics_from,
-                                        .page = s->config->server.app ? page_files : NULL };
+    const struct net_settings net = net_settings(s, s->config);
+    struct rest_settings rest = { .store = s->store, .sync_of = sync_of, .sync_ctx = s,
+                                  .page = s->config->server.app ? page_files : NULL };
 
+    read_networks(&rest.metrics_from, s->config->server.metrics_from);
     if (net_open(&s->net, &net, &s->err) != TB_OK)
         return s->err.code;
     if (open_chat(s) != TB_OK)

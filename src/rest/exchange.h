@@ -10,7 +10,6 @@ enum { REST_ROUTES_MAX = 48 };
 struct rest {
     struct rest_settings settings;
     struct net_tally    *tallies[REST_ROUTES_MAX];  /* by rest_route_number */
-    char                *metrics_from;      /* what settings.metrics_from points to */
     struct tb_buf        out;       /* scratch: the body being written; net copies it */
 };
 

@@ -2,7 +2,6 @@
 #include "rest/metrics.h"
 
 #include "base/metrics.h"
-#include "base/scan.h"
 #include "rest/process.h"
 
 #include <inttypes.h>
@@ -190,14 +189,11 @@ is_loopback(tb_str peer)
 }
 
 bool
-metrics_may_read(tb_str peer, bool is_forwarded, tb_str allowed)
+metrics_may_read(tb_str peer, bool is_forwarded, const struct tb_networks *allowed)
 {
-    struct tb_scan s = tb_scan_of(allowed);
+    struct tb_address address;
 
-    if (is_forwarded || peer.n == 0)
+    if (is_forwarded || !tb_address_parse(peer, &address))
         return false;
-    while (!tb_scan_at_end(&s))
-        if (tb_str_eq(tb_scan_until(&s, ' '), peer))
-            return true;
-    return is_loopback(peer);
+    return is_loopback(peer) || tb_networks_has(allowed, &address);
 }

@@ -9,6 +9,6 @@
 /* All of them. */
 void metrics_write(struct tb_buf *out, const struct rest_settings *of);
 
-/* Whether one at this address may read them: this machine, and those in allowed, separated by blanks. is_forwarded: the request
+/* Whether one at this address may read them: this machine, and those in allowed. is_forwarded: the request
  * came through a proxy that is not trusted, so the address says nothing about who asks. */
-bool metrics_may_read(tb_str peer, bool is_forwarded, tb_str allowed);
+bool metrics_may_read(tb_str peer, bool is_forwarded, const struct tb_networks *allowed);

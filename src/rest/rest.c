@@ -23,8 +23,6 @@ rest_open(struct rest **out, const struct rest_settings *settings)
     *out = TB_NEW(struct rest);
     (*out)->settings = *settings;
     rest_route_tallies((*out)->tallies);
-    (*out)->metrics_from = tb_str_to_c(tb_str_of(settings->metrics_from != NULL ? settings->metrics_from : ""));
-    (*out)->settings.metrics_from = (*out)->metrics_from;
 }
 
 void
@@ -33,7 +31,6 @@ rest_close(struct rest **r)
     if (*r == NULL)
         return;
     tb_buf_fini(&(*r)->out);
-    tb_free((*r)->metrics_from);
     tb_free(*r);
     *r = NULL;
 }

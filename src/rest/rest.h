@@ -2,6 +2,7 @@
 /* The REST calls of DESIGN section 4: JSON in, JSON or a failure out. Everything that is decided is decided in chat;
  * here are paths, fields and shapes.
  * Threads: the loop. */
+#include "base/address.h"
 #include "chat/chat.h"
 #include "chat/live.h"
 #include "net/net.h"
@@ -29,7 +30,7 @@ struct rest_settings {
     struct chat        *chat;       /* outlives the rest */
     struct live        *live;       /* likewise; told which history pages were shown; NULL: nobody is */
     const struct store *store;      /* likewise; for /readyz and /metrics */
-    const char         *metrics_from;       /* copied; addresses that may read /metrics; NULL: this machine only */
+    struct tb_networks  metrics_from;       /* that may read /metrics besides this machine */
     void (*sync_of)(void *ctx, struct rest_sync *out);  /* called on the loop, must not block; NULL: sync is off */
     void  *sync_ctx;
     const struct page_file *page;   /* borrowed, what GET /app/ shows; NULL: it is switched off */

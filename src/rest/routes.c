@@ -478,7 +478,7 @@ start_metrics(struct rest_exchange *x)
     const struct rest_settings *s = &x->rest->settings;
     struct tb_buf              *out = &x->rest->out;
 
-    if (!metrics_may_read(x->http->peer, x->http->is_forwarded, tb_str_of(s->metrics_from))) {
+    if (!metrics_may_read(x->http->peer, x->http->is_forwarded, &s->metrics_from)) {
         tb_fail(&x->call.any.err, TB_EDENIED, NULL, "metrics for " TB_STR_FMT, TB_STR_ARG(x->http->peer));
         rest_finish(x);
         return;

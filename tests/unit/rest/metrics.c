@@ -16,6 +16,8 @@ static const struct {
     { "one whose address begins like ours", "1270.0.0.1", false, "", false },
     { "a configured one", "10.0.0.7", false, "10.0.0.7", true },
     { "the last of several", "fd00::7", false, "10.0.0.7 10.0.0.8  fd00::7", true },
+    { "one of a configured network", "10.0.3.77", false, "192.0.2.1 10.0.0.0/16", true },
+    { "one beside it", "10.1.0.1", false, "192.0.2.1 10.0.0.0/16", false },
     { "a part of a configured one", "10.0.0", false, "10.0.0.7", false },
     { "more than a configured one", "10.0.0.77", false, "10.0.0.7", false },
     { "a configured proxy", "10.0.0.7", true, "10.0.0.7", false },
@@ -28,9 +30,13 @@ static void
 metrics_are_for_this_machine_and_configured_addresses(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
-        if (metrics_may_read(tb_str_of(readers[i].peer), readers[i].is_forwarded, tb_str_of(readers[i].allowed)) != readers[i].may)
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+        struct tb_networks allowed;
+        struct tb_err      e = { 0 };
+        assert_int_equal(TB_OK, tb_networks_parse(&allowed, tb_str_of(readers[i].allowed), &e));
+        if (metrics_may_read(tb_str_of(readers[i].peer), readers[i].is_forwarded, &allowed) != readers[i].may)
             fail_msg("%s", readers[i].name);
+    }
 }
 
 int

@@ -174,7 +174,7 @@ net_limits(const struct tb_config *c)
 
     return (struct net_limits){
         .is_on = c->guard.enabled, .receive_bytes = at_least(c->guard.receive_bytes, 2 * body),
-        .send_bytes = (size_t)c->guard.send_bytes,
+        .send_bytes = (size_t)c->guard.send_bytes, .requests_at_once = (unsigned)c->guard.requests_at_once,
         .guard = { .header_fields = (unsigned)c->guard.header_fields,
                    .header_bytes = (unsigned)c->guard.header_bytes, .continuations = (unsigned)c->guard.continuations,
                    .requests_ahead = (unsigned)c->guard.requests_ahead,

@@ -183,6 +183,9 @@ init_h2o(struct net *net)
     /* Ours are looked after by the sweep; h2o's must only never come first. */
     net->global.http1.req_timeout = 2 * ((uint64_t)net->header_timeout_ms + net->idle_timeout_ms + 2 * NET_SWEEP_MS);
     net->global.http2.idle_timeout = net->global.http1.req_timeout;
+    /* One counts until its answer has been taken: who takes none, keeps few answers in memory and few reads busy. */
+    if (net->limits.is_on && net->limits.requests_at_once > 0)
+        net->global.http2.max_concurrent_requests_per_connection = net->limits.requests_at_once;
 
     h2o_hostconf_t *host = h2o_config_register_host(&net->global, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     net_req_register(net, h2o_config_register_path(host, "/", 0));

@@ -87,7 +87,7 @@ function direct(of, localAddress, path, headers = {}) {
   });
 }
 
-const base = () => `https://localhost:${secure}`;
+const base = () => `https://127.0.0.1:${secure}`;
 const over = () => (_, options) => io(base(), { ...options, ca: ca.pem });
 
 // ---- nginx ----

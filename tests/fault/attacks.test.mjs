@@ -29,7 +29,6 @@ const expected = {
   'headers without end over HTTP/2': ['header_fields'],
   'PING without end': ['control_frames'],
   'SETTINGS without end': ['control_frames'],
-  'windows of nothing': ['send_bytes'],
   'header lines without end over HTTP/1': ['head_size'],
   'giant bodies': ['receive_bytes'],
   'giant bodies over HTTP/2': ['body_bytes', 'receive_bytes'],

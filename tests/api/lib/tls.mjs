@@ -44,7 +44,7 @@ export function securePort(server) {
   return Number(/serve\.listening .*tls_port=(\d+)/.exec(server.log)[1]);
 }
 
-export const secureUrl = (server, scheme = 'https') => `${scheme}://localhost:${securePort(server)}`;
+export const secureUrl = (server, scheme = 'https') => `${scheme}://127.0.0.1:${securePort(server)}`;
 
 // A TLS connection, once the handshake is done; throws what went wrong instead.
 export function handshake(server, ca, options = {}) {

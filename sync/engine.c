@@ -332,6 +332,8 @@ sync_engine_stop(struct sync_engine *s)
 {
     s->is_closing = true;
     sync_pull_stop(s->pull);
+    if (s->me.centre_uuid[0] != '\0')
+        push_mark(s);   /* what has been pushed since the last, or history would know of it only after the next start */
 }
 
 bool

@@ -73,7 +73,7 @@ marked(struct store_op *op)
     }
     store_op_fini(op);
     if (is_done && s->is_closing)
-        push_mark(s);       /* what has been pushed meanwhile, or history would know of it only after the next start */
+        push_mark(s);       /* as when it began to close */
     else if (is_done)
         mark_if_due(s);
 }

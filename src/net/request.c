@@ -294,7 +294,7 @@ log_request(const struct net_req *r, int status, int64_t took_us)
 {
     char method[LOGGED_METHOD], path[LOGGED_PATH];
 
-    log_info("http.request", "request=" TB_STR_FMT " method=%s path=\"%s\" route=\"%s\" status=%d us=%" PRId64
+    log_info("http.request", "request=\"" TB_STR_FMT "\" method=\"%s\" path=\"%s\" route=\"%s\" status=%d us=%" PRId64
              " peer=" TB_STR_FMT " user=%" PRId64,
              TB_STR_ARG(r->pub.id), r->is_head ? "HEAD" : log_text(r->pub.method, method, sizeof method),
              log_text(r->pub.path, path, sizeof path), net_tally_route(r->pub.tally), status, took_us,
@@ -310,7 +310,7 @@ note_answer(const struct net_req *r, int status)
     if (log_wants_requests())
         log_request(r, status, took_us);
     if (slow_is(took_us) && !r->pub.may_wait)
-        slow_log(SLOW_REQUEST, took_us, "request=" TB_STR_FMT " route=\"%s\" status=%d user=%" PRId64, TB_STR_ARG(r->pub.id),
+        slow_log(SLOW_REQUEST, took_us, "request=\"" TB_STR_FMT "\" route=\"%s\" status=%d user=%" PRId64, TB_STR_ARG(r->pub.id),
                  net_tally_route(r->pub.tally), status, r->pub.user_id);
 }
 

@@ -184,7 +184,7 @@ read_body(struct rest_exchange *x, struct tb_err *e)
 static tb_str
 about(struct rest_exchange *x)
 {
-    int n = snprintf(x->about, sizeof x->about, "request=" TB_STR_FMT, TB_STR_ARG(x->http->id));
+    int n = snprintf(x->about, sizeof x->about, "request=\"" TB_STR_FMT "\"", TB_STR_ARG(x->http->id));
     return (tb_str){ .p = x->about, .n = (size_t)n };
 }
 

@@ -35,6 +35,7 @@ async function logged(server, event) {
   }
 }
 
+const SANE = ['a', 'A-b_c.9', '4598370400000001', 'x'.repeat(64)];     // one looks like a number, as one in a thousand of ours
 const idOf = ({ headers }) => headers['x-request-id'];
 
 test('each line is one JSON object, whatever people send', async () => {
@@ -71,7 +72,7 @@ test('an id is made for each answer, failures too, unless the client brings a sa
   ].map(idOf);
   made.forEach((id) => assert.match(id, /^[0-9a-f]{16}$/));
   assert.equal(new Set(made).size, made.length);
-  for (const sane of ['a', 'A-b_c.9', 'x'.repeat(64)]) {
+  for (const sane of SANE) {
     assert.equal(idOf(await ann.get('/rooms', { headers: { 'X-Request-Id': sane } })), sane);
   }
   for (const odd of ['x'.repeat(65), 'a b', 'a"b', 'a=b', 'a\\b', 'ä', '']) {
@@ -85,6 +86,7 @@ test('an id is made for each answer, failures too, unless the client brings a sa
     ['GET /rooms', 200, ann.id], ['GET /', 200, 0], ['GET /rooms', 401, 0], ['other', 404, 0], ['POST /messages', 400, ann.id],
     ['other', 405, 0],
   ]);
+  assert.deepEqual(all.map(({ request: of }) => of).filter((id) => SANE.includes(id)), SANE);
   const first = all.find(({ request: of }) => of === made[0]);
   assert.deepEqual([first.method, first.path, first.peer, first.thread], ['GET', '/rooms', '127.0.0.1', 'loop']);
   assert.ok(Number.isInteger(first.us) && first.us > 0);

@@ -106,7 +106,7 @@ read_id(const struct rig_reply *reply, char out[32])
     const char *at = strstr(reply->text, "x-request-id: ");
 
     assert_non_null(at);
-    snprintf(out, 32, "request=%.16s", at + strlen("x-request-id: "));
+    snprintf(out, 32, "request=\"%.16s\"", at + strlen("x-request-id: "));
 }
 
 /* A message whose commit takes that long. */
@@ -132,7 +132,7 @@ a_slow_commit_and_its_request_are_told_on_both_threads(void **state)
     read_id(&reply, id);
     assert_true(HAS_LINE("warn slow.commit thread=writer ms=600 unsaid=0 changes=1 commit_ms=600", id));
     assert_true(HAS_LINE("warn slow.request thread=loop ms=600 unsaid=0", id, "route=\"POST /messages\" status=201"));
-    assert_true(HAS_LINE("info http.request thread=loop", id, "method=POST path=\"/messages\" route=\"POST /messages\" status=201 us=600"));
+    assert_true(HAS_LINE("info http.request thread=loop", id, "method=\"POST\" path=\"/messages\" route=\"POST /messages\" status=201 us=600"));
     assert_int_equal(0, count_lines("business"));
 }
 

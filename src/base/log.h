@@ -13,7 +13,7 @@ void log_set(enum log_level level, enum log_format format);     /* any time; tak
 bool log_wants(enum log_level level);
 void log_write(enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* What the calling thread's lines are about from here on, until the next call: fields of ours in logfmt ("request=\"8f3a01c2\" user=7"),
+/* What the calling thread's lines are about from here on, until the next call: fields of ours in logfmt,
  * copied, of at most LOG_ABOUT_SIZE - 1 bytes; empty: nothing in particular. A line that has a field of the same name keeps its own.
  * Work for somebody that changes threads takes it along: see store_op.about. */
 enum { LOG_ABOUT_SIZE = 96 };

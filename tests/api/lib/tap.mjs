@@ -15,7 +15,7 @@ async function* untilSilent(events) {
   const from = events[Symbol.asyncIterator]();
   for (;;) {
     let timer;
-    const silence = new Promise((end) => { timer = hasFailed && setTimeout(end, SILENCE_MS, { done: true, why: 'silence' }); });
+    const silence = new Promise((end) => { timer = hasFailed && setTimeout(end, SILENCE_MS, { done: true, why: 'silence' }).unref(); });
     const next = await Promise.race([from.next(), silence]);
     clearTimeout(timer);
     if (next.done) {

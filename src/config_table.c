@@ -93,7 +93,7 @@ const struct config_setting config_table[] = {
     { AT(guard, receive_bytes), CONFIG_NUMBER, IN(guard, receive_bytes), .initial = "8388608", .max = (int64_t)1 << 40,
       .help = "bytes of unfinished requests over all connections, beyond which only small ones are taken; 0: any number" },
     { AT(guard, requests_at_once), CONFIG_NUMBER, IN(guard, requests_at_once), .initial = "16", .min = 1, .max = 100,
-      .help = "requests of one HTTP/2 connection that are worked on; the others wait in it" },
+      .help = "requests of one HTTP/2 connection that are worked on at a time; the others wait in it" },
     { AT(guard, send_bytes), CONFIG_NUMBER, IN(guard, send_bytes), .initial = "8388608", .max = (int64_t)1 << 40,
       .help = "bytes of answers that clients do not take, over all connections, beyond which the oldest are cut; 0: any number" },
 

@@ -101,6 +101,7 @@ conn_new(struct net *net, h2o_socket_t *sock)
     net->n_conns++;
     tb_count(&accepted, 0);
     tb_gauge_add(&open_now, c->kind, 1);
+    net_window_begin(c);
     own_socket(c, sock);
     look_up_peer(c);
     return c;
@@ -123,6 +124,7 @@ conn_free(struct net_conn *c)
     if (c->held != NULL)
         net_certificate_let_go(&c->held);
     net_peers_leave(c);
+    net_window_end(c);
     tb_free(c);
     net_conn_pause(net, false);     /* there is room for one more now, or a descriptor */
 }
@@ -332,20 +334,41 @@ note_delay(struct net *net)
         tb_observe(&delays, 0, late_us > 0 ? (uint64_t)late_us : 0);
 }
 
+/* Answers, and the requests that wait behind them. */
+static size_t
+held_for_unread(const struct net *net)
+{
+    return net->sending_bytes + net->n_waiting * NET_WAITING_BYTES;
+}
+
+static bool
+is_much(const struct net *net, size_t held)
+{
+    return net->limits.send_bytes > 0 && held > net->limits.send_bytes;
+}
+
+bool
+net_conn_holds_much(const struct net *net)
+{
+    return is_much(net, held_for_unread(net));
+}
+
 /* The oldest first: also those whose other answers, over HTTP/2, get through. With more than limits.send_bytes on their way,
  * sooner. */
 void
 net_conn_cut_unread(struct net *net)
 {
     int64_t now_ms = net_now_ms(net);
-    size_t  left = net->sending_bytes;
+    size_t  left = held_for_unread(net);
 
     for (struct net_hook *h = net->sending; h != NULL; h = h->next) {
-        bool is_much = net->limits.send_bytes > 0 && left > net->limits.send_bytes;
-        if (now_ms - h->answered_ms < (is_much ? UNREAD_MS : SEND_TIMEOUT_MS))
+        bool is_too_much = is_much(net, left);
+        if (now_ms - h->answered_ms < (is_too_much ? UNREAD_MS : SEND_TIMEOUT_MS))
             return;
         left -= h->n_bytes;
-        if (!h->conn->is_cut && is_much)
+        if (!h->conn->is_cut)
+            left -= h->conn->n_waiting * NET_WAITING_BYTES;
+        if (!h->conn->is_cut && is_too_much)
             net_front_count_unread(h->conn);
         h->conn->is_cut = true;
         cut(h->conn);

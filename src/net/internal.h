@@ -49,6 +49,10 @@ struct net_conn {
     uint8_t          kind;              /* enum net_kind, as it is counted */
     size_t           unsent_bytes;      /* of its answers in net->sending */
     bool             is_cut;            /* for not reading them */
+    /* window.c's, over HTTP/2 */
+    h2o_linklist_t   waiting;           /* net_req.waiting: not worked on yet */
+    h2o_linklist_t   has_room;          /* in net->with_room */
+    unsigned         n_waiting, n_working, n_taken;
     /* front.c's */
     struct net_guard *guard;            /* NULL: it is off, or this is not HTTP any more */
     h2o_linklist_t   unhooked;          /* in net->unhooked */
@@ -70,6 +74,8 @@ struct net_req {
     h2o_req_t         *h2o;             /* NULL: the client has gone, or the loop has answered in the handler's place */
     struct net_hook   *hook;            /* NULL together with h2o */
     struct net_req    *next, *prev;     /* net->unanswered, as long as h2o is not NULL */
+    h2o_linklist_t     waiting;         /* in net_conn.waiting */
+    const struct net_route *route;
     bool               is_head;
     char               peer[INET6_ADDRSTRLEN];
     int64_t            begun_us;        /* when it was whole */
@@ -82,6 +88,7 @@ struct net_req {
 struct net_hook {
     struct net_req  *req;               /* NULL: answered */
     struct net_conn *conn;
+    bool             is_worked_on;      /* see window.c */
     /* once answered */
     int64_t          answered_ms;
     size_t           n_bytes;
@@ -173,6 +180,9 @@ struct net {
     size_t                 sending_bytes;               /* of these answers */
     h2o_linklist_t         unhooked, refused;   /* see front.c */
     struct net_at_end     *tell_refused;
+    h2o_linklist_t         with_room;           /* see window.c */
+    size_t                 n_waiting;           /* requests, over all connections */
+    struct net_at_end     *let_in;
     size_t                 held_bytes;          /* of requests that are not whole yet, over all connections */
     int64_t                next_cut_log_ms;
     unsigned               n_cuts_unlogged;
@@ -210,6 +220,7 @@ void             net_conn_touch(struct net_conn *);                             
 void             net_conn_linger(struct net_conn *);                            /* read on after the coming close */
 void             net_conn_sweep(void *ctx);                                     /* cuts what has taken too long */
 void             net_conn_cut_unread(struct net *);                             /* those who do not read their answers */
+bool             net_conn_holds_much(const struct net *);                       /* for them: more than limits.send_bytes */
 void             net_conn_close_idle(struct net *);
 void             net_conn_cut_all(struct net *);
 
@@ -231,6 +242,16 @@ void net_front_count_unread(struct net_conn *);                 /* it is cut for
 /* Soon it is answered so, unless h2o answers it first, and closed. */
 void net_front_refuse(struct net_conn *, int status, enum tb_code);
 
+/* window.c: how many requests of one HTTP/2 connection are worked on at a time. */
+void net_window_init(struct net *);
+void net_window_fini(struct net *);
+void net_window_begin(struct net_conn *);
+void net_window_end(struct net_conn *);
+bool net_window_enter(struct net_req *);                        /* false: it waits, and is handed over later */
+bool net_window_drop(struct net_req *);                         /* its client has gone; false: it did not wait */
+enum { NET_WAITING_BYTES = 6144 };                              /* that one holds while it waits, most of them h2o's */
+void net_window_leave(struct net_hook *, bool was_taken);       /* its request waits for something else, or is over */
+
 /* gone.c: hears when the peer hangs up while its request is with the handlers, and has h2o end the connection. */
 void net_gone_init(struct net *);
 void net_gone_fini(struct net *);
@@ -239,6 +260,7 @@ void net_gone_watch(struct net_conn *);
 /* request.c */
 void        net_req_register(struct net *, h2o_pathconf_t *);       /* everything below it becomes requests */
 void        net_req_refuse_unanswered(struct net *);                /* 503 in the handlers' place */
+void        net_req_hand_over(struct net_req *);                    /* to the handler of its route */
 struct net *net_of(h2o_req_t *);
 size_t      net_req_max_body(const struct net *, tb_str target);    /* what the route of a request target takes */
 

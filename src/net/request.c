@@ -29,6 +29,41 @@ struct handler {
     struct net   *net;
 };
 
+/* ---- its end ---- */
+
+/* Without the query, which may hold what is nobody's business. */
+static void
+log_request(const struct net_req *r, int status, int64_t took_us)
+{
+    char method[LOGGED_METHOD], path[LOGGED_PATH];
+
+    log_info("http.request", "request=\"" TB_STR_FMT "\" method=\"%s\" path=\"%s\" route=\"%s\" status=%d us=%" PRId64
+             " peer=" TB_STR_FMT " user=%" PRId64,
+             TB_STR_ARG(r->pub.id), r->is_head ? "HEAD" : log_text(r->pub.method, method, sizeof method),
+             log_text(r->pub.path, path, sizeof path), net_tally_route(r->pub.tally), status, took_us,
+             TB_STR_ARG(r->pub.peer), r->pub.user_id);
+}
+
+static void
+note_answer(const struct net_req *r, int status)
+{
+    int64_t took_us = tb_mono_us(r->net->clock) - r->begun_us;
+
+    net_tally_note(r->pub.tally, status, took_us);
+    if (log_wants_requests())
+        log_request(r, status, took_us);
+    if (slow_is(took_us) && !r->pub.may_wait)
+        slow_log(SLOW_REQUEST, took_us, "request=\"" TB_STR_FMT "\" route=\"%s\" status=%d user=%" PRId64, TB_STR_ARG(r->pub.id),
+                 net_tally_route(r->pub.tally), status, r->pub.user_id);
+}
+
+static void
+req_free(struct net_req *r)
+{
+    r->net->n_owed--;
+    tb_free(r);
+}
+
 /* ---- who waits for whom ---- */
 
 static void
@@ -93,7 +128,7 @@ weigh_answer(struct net_hook *hook, size_t n_bytes)
     hook->n_bytes = n_bytes;
     net->sending_bytes += n_bytes;
     hook->conn->unsent_bytes += n_bytes;
-    if (net->limits.send_bytes > 0 && net->sending_bytes > net->limits.send_bytes)
+    if (net_conn_holds_much(net))
         net_conn_cut_unread(net);
 }
 
@@ -118,7 +153,14 @@ part(struct net_req *r)
 static void
 tell_gone(struct net_req *r)
 {
+    bool no_handler_knows = net_window_drop(r);
+
     part(r);
+    if (no_handler_knows) {
+        note_answer(r, STATUS_GONE);
+        req_free(r);
+        return;
+    }
     r->pub.is_gone = true;
     atomic_store(&r->pub.is_unwanted, true);
     if (r->pub.on_gone != NULL)
@@ -131,13 +173,16 @@ on_h2o_done(void *arg)
 {
     struct net_hook *hook = arg;
 
+    bool was_answered = hook->req == NULL;
+
     hook->conn->n_requests--;
     net_conn_touch(hook->conn);
-    if (hook->req == NULL)
+    if (was_answered)
         net_front_answered(hook->conn);
     else
         tell_gone(hook->req);
     end_sending(hook);
+    net_window_leave(hook, was_answered);
     net_front_request_ended(hook->conn);
 }
 
@@ -286,39 +331,6 @@ req_new(struct net *net, h2o_req_t *h2o, const struct net_client *who)
     link_unanswered(r);
     net->n_owed++;
     return r;
-}
-
-/* Without the query, which may hold what is nobody's business. */
-static void
-log_request(const struct net_req *r, int status, int64_t took_us)
-{
-    char method[LOGGED_METHOD], path[LOGGED_PATH];
-
-    log_info("http.request", "request=\"" TB_STR_FMT "\" method=\"%s\" path=\"%s\" route=\"%s\" status=%d us=%" PRId64
-             " peer=" TB_STR_FMT " user=%" PRId64,
-             TB_STR_ARG(r->pub.id), r->is_head ? "HEAD" : log_text(r->pub.method, method, sizeof method),
-             log_text(r->pub.path, path, sizeof path), net_tally_route(r->pub.tally), status, took_us,
-             TB_STR_ARG(r->pub.peer), r->pub.user_id);
-}
-
-static void
-note_answer(const struct net_req *r, int status)
-{
-    int64_t took_us = tb_mono_us(r->net->clock) - r->begun_us;
-
-    net_tally_note(r->pub.tally, status, took_us);
-    if (log_wants_requests())
-        log_request(r, status, took_us);
-    if (slow_is(took_us) && !r->pub.may_wait)
-        slow_log(SLOW_REQUEST, took_us, "request=\"" TB_STR_FMT "\" route=\"%s\" status=%d user=%" PRId64, TB_STR_ARG(r->pub.id),
-                 net_tally_route(r->pub.tally), status, r->pub.user_id);
-}
-
-static void
-req_free(struct net_req *r)
-{
-    r->net->n_owed--;
-    tb_free(r);
 }
 
 /* ---- answers ---- */
@@ -562,6 +574,34 @@ refuse_for_now(struct net *net, h2o_req_t *h2o, int64_t wait_us)
     answered_here(h2o);
 }
 
+void
+net_req_hand_over(struct net_req *r)
+{
+    struct net_hook *hook = r->hook;        /* r may be answered and gone, the hook stays for this turn */
+
+    r->route->on_request(r->route->ctx, &r->pub);
+    if (hook->req == NULL)
+        return;
+    if (hook->req->pub.may_wait)
+        net_window_leave(hook, false);
+    if (hook->req->pub.on_gone != NULL && !hook->conn->is_http2)    /* HTTP/2 reads on, and hears it itself */
+        net_gone_watch(hook->conn);
+}
+
+/* What its route's handler is not to see. */
+static void
+refuse(struct net_req *r, enum tb_code code)
+{
+    struct net *net = r->net;
+    h2o_req_t  *h2o = r->h2o;
+
+    part(r);
+    add_header(h2o, TB_LIT("x-request-id"), r->pub.id);
+    note_answer(r, tb_code_status(code));
+    send_failure(net, h2o, code, tb_code_status(code));
+    req_free(r);
+}
+
 static int
 on_request(h2o_handler_t *handler, h2o_req_t *h2o)
 {
@@ -576,25 +616,16 @@ on_request(h2o_handler_t *handler, h2o_req_t *h2o)
     }
     if (was_answered_here(net, h2o))
         return 0;
-    struct net_req         *r = req_new(net, h2o, &who);
-    const struct net_route *route = find_route(net, r->pub.path);
-    enum tb_code            code = tb_str_starts(r->pub.path, TB_LIT("/")) ? TB_ENOTFOUND : TB_EINPUT;
-    if (route != NULL && r->pub.body.n <= route->max_body) {
-        struct net_hook *hook = r->hook;        /* r may be answered and gone, the hook stays for this turn */
-        route->on_request(route->ctx, &r->pub);
-        if (hook->req != NULL && hook->req->pub.on_gone != NULL && !is_http2(h2o))  /* HTTP/2 reads on, and hears it itself */
-            net_gone_watch(hook->conn);
-        return 0;
-    }
-    if (route != NULL) {
-        code = TB_ETOOBIG;
+    struct net_req *r = req_new(net, h2o, &who);
+    r->route = find_route(net, r->pub.path);
+    if (r->route == NULL) {
+        refuse(r, tb_str_starts(r->pub.path, TB_LIT("/")) ? TB_ENOTFOUND : TB_EINPUT);
+    } else if (r->pub.body.n > r->route->max_body) {
         net_hit(NET_HIT_BODY);
+        refuse(r, TB_ETOOBIG);
+    } else if (net_window_enter(r)) {
+        net_req_hand_over(r);
     }
-    part(r);
-    add_header(h2o, TB_LIT("x-request-id"), r->pub.id);
-    note_answer(r, tb_code_status(code));
-    send_failure(net, h2o, code, tb_code_status(code));
-    req_free(r);
     return 0;
 }
 

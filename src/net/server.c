@@ -183,9 +183,6 @@ init_h2o(struct net *net)
     /* Ours are looked after by the sweep; h2o's must only never come first. */
     net->global.http1.req_timeout = 2 * ((uint64_t)net->header_timeout_ms + net->idle_timeout_ms + 2 * NET_SWEEP_MS);
     net->global.http2.idle_timeout = net->global.http1.req_timeout;
-    /* One counts until its answer has been taken: who takes none, keeps few answers in memory and few reads busy. */
-    if (net->limits.is_on && net->limits.requests_at_once > 0)
-        net->global.http2.max_concurrent_requests_per_connection = net->limits.requests_at_once;
 
     h2o_hostconf_t *host = h2o_config_register_host(&net->global, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     net_req_register(net, h2o_config_register_path(host, "/", 0));
@@ -221,7 +218,7 @@ copy_settings(struct net *net, const struct net_settings *s)
     net->limits = s->limits;
     net->limits.guard.allow_http2 = s->http2;
     if (!s->limits.is_on)
-        net->limits.send_bytes = 0;
+        net->limits.send_bytes = 0, net->limits.requests_at_once = 0;
     net->cors_origins = tb_str_to_c(tb_str_of(s->cors_origins));
     net->cors_is_any = tb_str_eq(tb_str_of(s->cors_origins), TB_LIT("*"));
     net->clock = s->clock != NULL ? s->clock : &tb_clock_system;
@@ -297,6 +294,7 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
     net->wake_sock = watch(net, net->wake_fd, on_wake);
     net_gone_init(net);
     net_front_init(net);
+    net_window_init(net);
     net_peers_init(net);
     if (certificate != NULL)
         net_use_certificate(net, &certificate);
@@ -430,6 +428,7 @@ net_close(struct net **out)
     close_listeners(net);
     h2o_socket_close(net->wake_sock);
     net_gone_fini(net);
+    net_window_fini(net);
     net_front_fini(net);
     net_timer_free(&net->sweep);
     net_timer_free(&net->next_turn);

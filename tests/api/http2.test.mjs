@@ -111,6 +111,26 @@ for (const door of [0, 1]) {
     session.close();
   });
 
+  test(`polls that wait hold up nothing else of their session, ${what}`, async () => {
+    const session = await open();
+    const polls = Array.from({ length: 40 }, async () => {
+      const { sid } = JSON.parse((await ask2(session, 'GET', '/socket.io/?EIO=4&transport=polling')).text.slice(1));
+      const path = `/socket.io/?EIO=4&transport=polling&sid=${sid}`;
+      const poll = session.request({ ':path': path });          // waits: there is nothing to say
+      poll.on('error', () => {});
+      return { path, poll };
+    });
+    const waiting = await Promise.all(polls);
+    await new Promise((sent) => session.ping(sent));
+    const began = Date.now();
+    done(await ask2(session, 'POST', '/messages', { token: ann.token, body: { roomId: room.id, content: 'beside polls' } }), 201);
+    for (const { path } of waiting) {
+      assert.equal((await ask2(session, 'POST', path, { body: '1', headers: { 'content-type': 'text/plain' } })).status, 200);
+    }
+    assert.ok(Date.now() - began < 10_000, 'nothing waited for the end of a poll, which is a ping away');
+    session.close();
+  });
+
   test(`a poll whose stream is reset, or whose session ends, ends its socket, ${what}`, async () => {
     for (const end of ['stream', 'session']) {
       const [session, other] = [await open(), await open()];

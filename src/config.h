@@ -47,7 +47,7 @@ struct tb_config {
         int64_t  control_per_second;        /* 50 PING and SETTINGS frames of a connection */
         int64_t  small_per_second;          /* 5000 frames of a connection */
         int64_t  body_bytes;                /* 4 MiB of a connection over HTTP/2 */
-        int64_t  receive_bytes;             /* 8 MiB of all connections */
+        int64_t  receive_bytes;             /* 4 MiB of all connections */
         int64_t  requests_at_once;          /* 16 of one HTTP/2 connection */
         int64_t  send_bytes;                /* 8 MiB of all connections */
     } guard;

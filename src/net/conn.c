@@ -145,10 +145,9 @@ net_conn_pause(struct net *net, bool pause)
 
 /* ---- from bytes to HTTP ---- */
 
-/* h2o is given a socket with nothing in it, so that it has begun to listen before it hears of the bytes that came together with
- * the end of a handshake. c may be gone afterwards. */
-static void
-start_http(struct net_conn *c)
+/* h2o is given a socket with nothing in it, so that it has begun to listen before it hears of what came before. */
+void
+net_conn_start_h2o(struct net_conn *c)
 {
     struct net   *net = c->net;
     h2o_socket_t *sock = c->sock;
@@ -159,12 +158,20 @@ start_http(struct net_conn *c)
                                                         *h2o_get_timestamp(&net->ctx, NULL, NULL));
     c->h2o_read = sock->_cb.read;       /* it takes this back while it answers */
     assert(c->h2o_read != NULL);
-    net_front_begin(c);
     h2o_buffer_dispose(&sock->input);
     sock->input = early;
     sock->bytes_read = early->size;
-    if (early->size > 0)
-        sock->_cb.read(sock, NULL);
+}
+
+/* c may be gone afterwards. */
+static void
+start_http(struct net_conn *c)
+{
+    if (net_front_begin(c))
+        return;
+    net_conn_start_h2o(c);
+    if (c->sock->bytes_read > 0)
+        c->h2o_read(c->sock, NULL);     /* what came together with the end of a handshake */
 }
 
 static void
@@ -244,7 +251,8 @@ on_late_bytes(h2o_socket_t *sock, const char *err)
 {
     struct net_conn *c = sock->on_close.data;
 
-    h2o_buffer_consume(&sock->input, sock->input->size);
+    h2o_buffer_dispose(&sock->input);       /* it is of the size of what came */
+    h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
     c->n_late_bytes += sock->bytes_read;
     if (err != NULL || c->n_late_bytes > LINGER_BYTES)
         h2o_socket_close(sock);

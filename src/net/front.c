@@ -1,6 +1,7 @@
 /* The guard's place: between the socket and h2o's reader. h2o sets its reader on a socket when a connection begins, when an
  * answer is out, after "100 Continue" and when HTTP/1 turns into HTTP/2; each time we put ours in its place before the loop
  * waits for bytes again, and call h2o's with what the guard has let through. So h2o is used as it is, by its public header.
+ * Of a connection it does not know before the first head is whole: until then one costs a fraction, and is never read twice.
  *
  * Always: h2o reads no byte that the guard has not judged, unless the guard is off. A connection whose reader may have changed
  * is in net->unhooked. One that was refused gets an answer as soon as h2o owes none: over HTTP/1 ours, over HTTP/2 h2o's own
@@ -14,8 +15,9 @@
 #include <assert.h>
 
 enum {
+    SLOW_HEAD = 256,                        /* bytes that the beginning of a head may take without another allocation */
     GOODBYE_PRIORITIES = 17,                /* idle streams that h2o keeps for their priority, and one more; see say_goodbye */
-    SMALL_BODY = NET_MAX_HEAD + 16384,      /* a connection that holds less never suffers from what others hold */
+    SMALL_PART = 4096,                      /* a connection that holds less never suffers from what others hold */
     STUCK_BYTES = 65536,                    /* left over by h2o from earlier reads; a frame is 16 KB */
     LOG_EVERY_MS = 1000,
 };
@@ -152,6 +154,16 @@ on_told(h2o_socket_t *sock, const char *err)
     (void)err;
 }
 
+/* As for a peer that has gone; c is no more. */
+static void
+hang_up(struct net_conn *c, const char *why)
+{
+    if (c->h2o_read != NULL)
+        c->h2o_read(c->sock, why);
+    else
+        h2o_socket_close(c->sock);
+}
+
 /* h2o is between two requests, or waits for the rest of one: nothing of an answer has left. What does not fit into the socket's
  * buffer is lost with the connection. */
 static void
@@ -168,7 +180,7 @@ tell(struct net_conn *c)
     net_conn_linger(c);
     h2o_socket_write(c->sock, &text, 1, on_told);
     tb_buf_fini(&body);
-    c->h2o_read(c->sock, "refused"); /* h2o closes its connection, as for a peer that has gone; c is no more */
+    hang_up(c, "refused");
     tb_buf_fini(&answer);
 }
 
@@ -204,25 +216,30 @@ unhooked(struct net_conn *c)
         h2o_linklist_insert(&c->net->unhooked, &c->unhooked);
 }
 
+/* As it is in memory: buffers double. */
 static void
 weigh(struct net_conn *c)
 {
-    size_t now = c->sock->input->size + net_guard_body_bytes(c->guard);
+    size_t now = (c->sock->input->bytes != NULL ? c->sock->input->capacity : 0) + net_guard_body_bytes(c->guard);
 
     c->net->held_bytes = c->net->held_bytes - c->held_bytes + now;
     c->held_bytes = now;
 }
 
+/* Once all together hold too much, none may hold more than its share of what all may, unless it is whole and on its way to h2o. */
 static bool
 is_too_heavy(struct net_conn *c)
 {
+    const struct net *net = c->net;
+    size_t            share = net->limits.receive_bytes / net->n_conns, part = c->sock->input->size + net_guard_body_bytes(c->guard);
+
     weigh(c);
-    return c->net->limits.receive_bytes > 0 && c->net->held_bytes > c->net->limits.receive_bytes &&
-           c->held_bytes > SMALL_BODY;
+    return net->limits.receive_bytes > 0 && net->held_bytes > net->limits.receive_bytes && !net_guard_is_between(c->guard) &&
+           part > share && part > SMALL_PART;
 }
 
-/* The last n bytes of the input are new. */
-static void
+/* The last n bytes of the input are new. false: none of them goes on to h2o. */
+static bool
 judge(struct net_conn *c, size_t n)
 {
     const h2o_buffer_t *input = c->sock->input;
@@ -233,8 +250,10 @@ judge(struct net_conn *c, size_t n)
         reason = NET_GUARD_MEMORY;
         n_good = 0;
     }
-    if (reason != NET_GUARD_FINE)
-        refuse(c, reason, n_before, n_good);
+    if (reason == NET_GUARD_FINE)
+        return true;
+    refuse(c, reason, n_before, n_good);
+    return c->sock->input->size > n_before;
 }
 
 /* h2o goes on reading what it no longer wants after an error of its own. */
@@ -255,21 +274,19 @@ note_peer(struct net_conn *c)
         atomic_store_explicit(&c->net->doing.peer[i], words[i], memory_order_relaxed);
 }
 
+/* h2o's loop reads into 8 KB; what is left of it here is for a while. */
 static void
-on_read(h2o_socket_t *sock, const char *err)
+shrink_input(h2o_socket_t *sock)
 {
-    struct net_conn *c = sock->on_close.data;
-    size_t           n = sock->bytes_read;
+    static h2o_buffer_prototype_t small = { ._initial_buf = { .capacity = SLOW_HEAD } };
+    h2o_buffer_t                 *large = sock->input;
 
-    note_peer(c);
-    unhooked(c);
-    if (err == NULL && (c->refusal != 0 || is_stuck(c, n))) {
-        sock->input->size -= n;
+    if (large->bytes == NULL || (large->size > 0 && large->capacity <= SLOW_HEAD))
         return;
-    }
-    if (err == NULL)
-        judge(c, n);
-    c->h2o_read(sock, err);
+    h2o_buffer_init(&sock->input, large->size > 0 ? &small : &h2o_socket_buffer_prototype);
+    if (large->size > 0)
+        add_input(sock, (const uint8_t *)large->bytes, large->size);
+    h2o_buffer_dispose(&large);
 }
 
 /* Whether it is to be looked at again before the next turn: h2o is busy with an answer that is none of the handlers'. */
@@ -285,6 +302,42 @@ hook(struct net_conn *c)
     return false;
 }
 
+/* c may be gone afterwards. */
+static void
+on_early_read(struct net_conn *c, const char *err)
+{
+    if (err != NULL) {
+        hang_up(c, err);
+    } else if (net_guard_has_begun(c->guard)) {
+        net_conn_start_h2o(c);
+        (void)hook(c);
+        c->h2o_read(c->sock, NULL);
+    } else {
+        shrink_input(c->sock);
+    }
+}
+
+static void
+on_read(h2o_socket_t *sock, const char *err)
+{
+    struct net_conn *c = sock->on_close.data;
+    size_t           n = sock->bytes_read;
+
+    note_peer(c);
+    unhooked(c);
+    if (err == NULL && (c->refusal != 0 || is_stuck(c, n))) {
+        sock->input->size -= n;
+    } else if (err != NULL || judge(c, n)) {
+        if (c->h2o_read != NULL)
+            c->h2o_read(sock, err);
+        else
+            on_early_read(c, err);
+        return;
+    }
+    if (sock->input->size == 0)
+        shrink_input(sock);     /* at once: many may be refused in one turn */
+}
+
 void
 net_front_hook_all(struct net *net)
 {
@@ -295,6 +348,8 @@ net_front_hook_all(struct net *net)
     while (!h2o_linklist_is_empty(&now)) {
         struct net_conn *c = H2O_STRUCT_FROM_MEMBER(struct net_conn, unhooked, now.next);
         h2o_linklist_unlink(&c->unhooked);
+        if (c->n_requests == 0 && c->sock->input->size == 0)
+            shrink_input(c->sock);
         weigh(c);
         if (hook(c))
             unhooked(c);
@@ -305,13 +360,17 @@ net_front_hook_all(struct net *net)
 
 /* ---- a connection's way ---- */
 
-void
+bool
 net_front_begin(struct net_conn *c)
 {
     if (!c->net->limits.is_on)
-        return;
+        return false;
     c->guard = net_guard_new(&c->net->limits.guard, c->is_http2);
     h2o_socket_read_start(c->sock, on_read);
+    c->sock->bytes_read = c->sock->input->size;
+    if (c->sock->bytes_read > 0)
+        on_read(c->sock, NULL);         /* what came together with the end of a handshake */
+    return true;
 }
 
 void

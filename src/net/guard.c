@@ -109,6 +109,12 @@ net_guard_wants_upgrade(const struct net_guard *g)
     return g->h1.at == NET_H1_OVER && g->h2 == NULL;
 }
 
+bool
+net_guard_has_begun(const struct net_guard *g)
+{
+    return g->h2 != NULL || g->h1.saw_head;
+}
+
 uint32_t
 net_guard_last_stream(const struct net_guard *g)
 {
@@ -119,6 +125,14 @@ bool
 net_guard_is_receiving(const struct net_guard *g)
 {
     return g->h2 != NULL && (g->h2->n_uploads > 0 || g->h2->is_in_block);
+}
+
+bool
+net_guard_is_between(const struct net_guard *g)
+{
+    if (g->h2 != NULL)
+        return !net_guard_is_receiving(g);
+    return g->h1.at == NET_H1_OVER || (g->h1.at == NET_H1_START && g->h1.n_line == 0);
 }
 
 size_t

@@ -80,5 +80,7 @@ void     net_guard_answered(struct net_guard *);                /* one request h
 bool     net_guard_is_http2(const struct net_guard *);          /* the preface has come, or will come for sure */
 bool     net_guard_wants_upgrade(const struct net_guard *);     /* has ended: if HTTP goes on, the connection must not */
 uint32_t net_guard_last_stream(const struct net_guard *);       /* the highest stream the peer has opened; 0: none */
+bool     net_guard_has_begun(const struct net_guard *);         /* a head has been whole, or it is HTTP/2 */
+bool     net_guard_is_between(const struct net_guard *);        /* all requests that have begun to come are whole */
 bool     net_guard_is_receiving(const struct net_guard *);      /* HTTP/2: a request has begun to come that is not whole */
 size_t   net_guard_body_bytes(const struct net_guard *);        /* HTTP/2: of such requests' bodies */

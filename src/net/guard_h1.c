@@ -148,6 +148,7 @@ static void
 end_head(struct net_h1 *h)
 {
     h->n_head = 0;
+    h->saw_head = true;
     if (h->is_trailer)
         end_request(h);
     else if (h->is_chunked)

@@ -36,6 +36,7 @@ struct net_h1 {
     bool           is_10, is_chunked, is_trailer, has_length, has_host, has_upgrade, has_h2c, connection_upgrades;
     uint64_t       left;                /* of the body or the chunk */
     char           name[24], value[NET_H1_WORD];
+    bool           saw_head;            /* of this connection: one has been whole */
 };
 
 enum { NET_H2_UPLOADS = 128 };

@@ -44,7 +44,7 @@ struct net_conn {
     bool             is_http2;          /* known from ALPN, or from the first request on */
     struct ssl_ctx_st *held;            /* while is_handshaking */
     bool             is_watched;        /* a request with on_gone waits; see gone.c */
-    h2o_socket_cb    h2o_read;          /* h2o's, by which it can be told that the peer has gone */
+    h2o_socket_cb    h2o_read;          /* h2o's, by which it can be told that the peer has gone; NULL: h2o does not know of it */
     bool             is_stream;         /* upgraded: its time-outs are those of who took it */
     uint8_t          kind;              /* enum net_kind, as it is counted */
     size_t           unsent_bytes;      /* of its answers in net->sending */
@@ -213,6 +213,7 @@ enum tb_code net_listen(const char *host, uint16_t *port, int fds[NET_MAX_LISTEN
 enum net_hit { NET_HIT_CONNECTIONS, NET_HIT_REQUEST_TIME, NET_HIT_HANDSHAKE_TIME, NET_HIT_BODY };
 void             net_hit(enum net_hit);                                         /* a limit turned somebody away: counts it */
 void             net_conn_accept(h2o_socket_t *listener, const char *err);      /* h2o's callback for a listener */
+void             net_conn_start_h2o(struct net_conn *);
 void             net_conn_pause(struct net *, bool pause);
 struct net_conn *net_conn_of(h2o_req_t *req);
 void             net_conn_speaks(struct net_conn *, enum net_kind);             /* for /metrics */
@@ -232,7 +233,7 @@ void net_tickets_fini(struct net *);
 /* front.c: the guard, between the socket and h2o. */
 void net_front_init(struct net *);
 void net_front_fini(struct net *);
-void net_front_begin(struct net_conn *);                        /* h2o has begun to listen, and has heard nothing yet */
+bool net_front_begin(struct net_conn *);                        /* false: the guard is off. c may be gone afterwards */
 void net_front_hook_all(struct net *);                          /* before each turn */
 void net_front_answered(struct net_conn *);                     /* one of its requests has been, not given up */
 void net_front_request_ended(struct net_conn *);                /* h2o may go on to the next one */

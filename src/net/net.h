@@ -28,7 +28,7 @@ struct net_tls {                                /* a second listener, with TLS *
 struct net_limits {
     bool                    is_on;          /* no: everything that h2o takes */
     struct net_guard_limits guard;          /* but allow_http2, which is settings.http2 */
-    size_t                  receive_bytes;  /* of unfinished requests over all connections; beyond it large ones are refused; 0: any */
+    size_t                  receive_bytes;  /* of unfinished requests over all; beyond it each holds its share at most; 0: any */
     unsigned                requests_at_once;   /* of one HTTP/2 connection that are worked on, at most; at least 1 */
     size_t                  send_bytes;     /* of answers that are not taken yet, over all; beyond it the oldest are cut; 0: any */
 };

@@ -123,10 +123,8 @@ test('REST, over HTTP/2 and HTTP/1.1, and sockets of each kind work through it',
     writeFileSync(join(dir, 'nginx.conf'), readFileSync(join(dir, 'nginx.conf'), 'utf8').replace(`:${server.port};`, `:${tight.port};`));
     await server.stop();
     server = tight;
-    nginx.kill('SIGHUP');
-    while ((await through('127.0.0.9', '/healthz')).status === 502) {
-      await pause(20);
-    }
+    await stopNginx();
+    await runNginx();
   }
 });
 

@@ -38,9 +38,10 @@ export async function watchFor(server, who, ms) {
   return watch(server, who, () => Date.now() >= until);
 }
 
-// Attacks and watches at once. An attack that takes longer than ms is ended then.
-export async function attack(server, who, name, { size = attacks[name].size[0], ms = 20_000, token = who.token } = {}) {
-  const child = spawn(process.execPath, ['--no-warnings', SCRIPT, name, String(server.port), String(size), token],
+// Attacks and watches at once, `port` another server's when that one is attacked and this one is only on the same machine. An attack that
+// takes longer than ms is ended then.
+export async function attack(server, who, name, { size = attacks[name].size[0], ms = 20_000, token = who.token, port = server.port } = {}) {
+  const child = spawn(process.execPath, ['--no-warnings', SCRIPT, name, String(port), String(size), token],
     { stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '', isOver = false;
   child.stdout.setEncoding('utf8').on('data', (text) => { said += text; });

@@ -1,7 +1,8 @@
 /* Figures of sync against a real server. Measures, and asserts nothing about speed.
  * usage: sync-speed [messages, default 20000] [receipts of each, default 10] [rounds, default 3]
  *            How fast a backlog goes up, beside the same statements sent by a bare loop to the same server, in one run, what of
- *            the processors it takes (which a busy machine does not blur), and what it does to who sends meanwhile.
+ *            the processors it takes (which a busy machine does not blur), and what each does to who sends meanwhile: both
+ *            databases share the machine, so what the bare loop costs a sender is not sync's doing.
  *            A month cut off is `sync-speed 1000000 10 1`: minutes, and some gigabytes in memory and /dev/shm.
  *        sync-speed bootstrap [messages]     a new, empty site takes all of a centre
  *        sync-speed links                    a backlog over links of 20, 200 and 600 ms a round trip, and over one of 1 Mbit/s
@@ -16,6 +17,8 @@
 
 #include <inttypes.h>
 #include <mysql.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -197,14 +200,14 @@ send_one(struct samples *out)
     sample(out, now_us() - began);
 }
 
-/* Sends at a steady rate for that long; until_level: or until s is level. */
+/* Sends at a steady rate for that long, or until s, if given, is level, or until *over, if given. */
 static int64_t
-serve(struct sync *s, int64_t most_us, struct samples *out)
+serve(struct sync *s, int64_t most_us, struct samples *out, const atomic_bool *over)
 {
     int64_t            began = now_us(), next = began;
     struct sync_status now = { 0 };
 
-    while (now_us() - began < most_us) {
+    while (now_us() - began < most_us && (over == NULL || !*over)) {
         pause_until(next);
         next += 1000000 / SENDS_PER_S;
         if (out != NULL)
@@ -234,10 +237,34 @@ static int64_t
 sync_all(const char *url, struct samples *sends)
 {
     struct sync *s = open_sync(&f, url);
-    int64_t      took = serve(s, INT64_MAX, sends);
+    int64_t      took = serve(s, INT64_MAX, sends, NULL);
 
     sync_close(&s);
     return took;
+}
+
+struct loop { const struct texts *texts; int64_t took_us; atomic_bool is_over; };
+
+static void *
+run_loop(void *ctx)
+{
+    struct loop *l = ctx;
+
+    l->took_us = send_texts(l->texts);
+    l->is_over = true;
+    return NULL;
+}
+
+static int64_t
+bare_loop(const struct texts *t, struct samples *sends)
+{
+    struct loop l = { .texts = t };
+    pthread_t   thread;
+
+    assert_int_equal(0, pthread_create(&thread, NULL, run_loop, &l));
+    serve(NULL, INT64_MAX, sends, &l.is_over);
+    assert_int_equal(0, pthread_join(thread, NULL));
+    return l.took_us;
 }
 
 /* Microseconds of processor time: ours, and the server's (/proc/PID/stat, fields 14 and 15). */
@@ -292,30 +319,31 @@ static int
 backlog(uint64_t n_messages, uint64_t n_receipts, uint64_t rounds)
 {
     static struct texts   texts;
-    static struct samples calm, busy;
+    static struct samples calm, busy, beside;
     struct store_status   now;
 
     int64_t began = now_us();
     fill((int64_t)n_messages, (int)n_receipts);
     fprintf(stderr, "%" PRIu64 " messages written in %.0f s\n", n_messages, (double)(now_us() - began) / 1e6);
     for (uint64_t round = 0; round < rounds; round++) {
-        calm.n = busy.n = 0;
-        serve(NULL, CALM_S * 1000000, &calm);
+        calm.n = busy.n = beside.n = 0;
+        serve(NULL, CALM_S * 1000000, &calm, NULL);
         struct cost before = spent();
         int64_t     synced = sync_all(centre.url, &busy);
         store_status(f.store, &now);
         n_messages = (uint64_t)now.own_seq;
         report("sync", n_messages, synced, before);
-        printf("  sends meanwhile: p50 %.1f ms, p99 %.1f ms; without: p50 %.1f ms, p99 %.1f ms; p99 is %.2f times that\n",
-               percentile(&busy, 0.5), percentile(&busy, 0.99), percentile(&calm, 0.5), percentile(&calm, 0.99),
-               percentile(&busy, 0.99) / percentile(&calm, 0.99));
         empty();
         texts.n = 0;
         write_texts(&texts);
         before = spent();
-        int64_t bare = send_texts(&texts);
+        int64_t bare = bare_loop(&texts, &beside);
         report("bare loop", n_messages, bare, before);
         empty();
+        printf("  sends:    p50 %.1f ms, p99 %.1f ms beside sync; %.1f, %.1f beside the bare loop; %.1f, %.1f alone: p99 %.2f and %.2f"
+               " times that\n", percentile(&busy, 0.5), percentile(&busy, 0.99), percentile(&beside, 0.5), percentile(&beside, 0.99),
+               percentile(&calm, 0.5), percentile(&calm, 0.99), percentile(&busy, 0.99) / percentile(&calm, 0.99),
+               percentile(&beside, 0.99) / percentile(&calm, 0.99));
         printf("%" PRIu64 " ops, %" PRIu64 " receipts a message: sync goes at %.2f of the bare loop's speed\n", n_messages,
                n_receipts, (double)bare / (double)synced);
         for (size_t i = 0; i < texts.n; i++)
@@ -388,7 +416,7 @@ lag(uint64_t rate, uint64_t seconds)
     fill(WINDOW, 0);
     assert_true(n <= sizeof pending / sizeof *pending);
     struct sync *s = open_sync(&f, centre.url);
-    serve(s, INT64_MAX, NULL);
+    serve(s, INT64_MAX, NULL, NULL);
     store_status(f.store, &now);
     int64_t first_seq = now.own_seq, began = now_us();
     while (n_there < n) {

@@ -163,8 +163,8 @@ step_up(struct mysql_target *m, struct tb_err *e)
     return TB_OK;
 }
 
-/* The lock is the server's, not the database's, so its name holds a hash of the latter. */
-#define SCHEMA_LOCK "CONCAT(_utf8mb4 X'746f6d626f6c6f2e',MD5(DATABASE()))"
+/* The lock is the server's, not the database's, so its name holds a hash of the latter. MySQL 9 has no MD5() by itself. */
+#define SCHEMA_LOCK "CONCAT(_utf8mb4 X'746f6d626f6c6f2e',LEFT(SHA2(DATABASE(),256),32))"
 
 static enum tb_code
 migrate(struct sync_target *t, struct tb_err *e)

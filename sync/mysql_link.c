@@ -11,6 +11,7 @@
 #define IDLE_SESSION_S 60
 
 /* What the centre's errors mean to who runs it; the number is in the log. */
+enum { ACCESS_DENIED = 1045 };
 enum { OTHER, UNREACHABLE, LOST, ACCESS, SCHEMA, FENCED, LOCKED, CONTENT, FULL, READ_ONLY };
 static const char *const reasons[] = {
     [OTHER] = "other",     [UNREACHABLE] = "unreachable", [LOST] = "lost",     [ACCESS] = "access",
@@ -23,8 +24,8 @@ TB_COUNTER_BY(errors, "tombolo_mysql_errors_total", "reason", reasons,
 static const struct { unsigned code; int reason; } known[] = {
     { 2002, UNREACHABLE }, { 2003, UNREACHABLE }, { 2005, UNREACHABLE }, { 1040, UNREACHABLE }, { 1053, UNREACHABLE },
     { 2006, LOST }, { 2013, LOST }, { 2055, LOST }, { 4031, LOST }, { 1927, LOST },
-    { 1044, ACCESS }, { 1045, ACCESS }, { 1142, ACCESS }, { 1227, ACCESS }, { 1698, ACCESS },
-    { 1049, SCHEMA }, { 1054, SCHEMA }, { 1146, SCHEMA }, { 1048, FENCED }, { 1205, LOCKED }, { 1213, LOCKED },
+    { 1044, ACCESS }, { ACCESS_DENIED, ACCESS }, { 1142, ACCESS }, { 1227, ACCESS }, { 1698, ACCESS }, { 1820, ACCESS },
+    { 1049, SCHEMA }, { 1054, SCHEMA }, { 1146, SCHEMA }, { 1048, FENCED }, { 1205, LOCKED }, { 1213, LOCKED }, { 3572, LOCKED },
     { 1264, CONTENT }, { 1292, CONTENT }, { 1300, CONTENT }, { 1366, CONTENT }, { 1406, CONTENT },
     { 1021, FULL }, { 1114, FULL }, { 1290, READ_ONLY }, { 1836, READ_ONLY },
 };
@@ -177,6 +178,19 @@ set_options(struct mysql_link *l, const struct sync_url *url, int connect_timeou
     ask_for_tls(l, url);
 }
 
+/* The connector gives caching_sha2_password what it would over TLS, whenever TLS was asked for. */
+static enum tb_code
+connect_fail(struct mysql_link *l, const struct sync_url *url, struct tb_err *e)
+{
+    bool is_denied = mysql_errno(l->sql) == ACCESS_DENIED, has_tls = (l->sql->server_capabilities & CLIENT_SSL) != 0;
+
+    (void)link_fail(l, "connect", e);
+    size_t n = strlen(e->why);
+    if (is_denied && !has_tls && url->ssl_mode == SYNC_SSL_PREFERRED)
+        snprintf(e->why + n, sizeof e->why - n, " (MySQL without TLS wants ssl-mode=DISABLED in the URL)");
+    return e->code;
+}
+
 enum tb_code
 link_open(struct mysql_link *l, const struct sync_url *url, int connect_timeout_ms, int io_timeout_ms, struct tb_err *e)
 {
@@ -188,7 +202,7 @@ link_open(struct mysql_link *l, const struct sync_url *url, int connect_timeout_
     if (mysql_real_connect(l->sql, url->host, url->user, url->password, url->database, url->port, NULL,
                            CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS |
                                (url->is_compressed ? CLIENT_COMPRESS : 0)) == NULL)
-        return link_fail(l, "connect", e);
+        return connect_fail(l, url, e);
     if (url->ssl_mode >= SYNC_SSL_REQUIRED && mysql_get_ssl_cipher(l->sql) == NULL)
         return tb_fail(e, TB_EIO, NULL, "connect: ssl-mode asks for TLS, but the server has none");
     return TB_OK;

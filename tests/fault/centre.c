@@ -1,4 +1,5 @@
-/* Bodies of centre.h. The folder is made by mariadb-install-db; the process is ended by its pid and dies with the test. */
+/* Bodies of centre.h. The folder is made by mariadb-install-db, or by mysqld itself; the process is ended by its pid and dies with
+ * the test. */
 #include "centre.h"
 
 #include "tombolo/str.h"
@@ -9,6 +10,7 @@
 #include <mysql.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
@@ -19,11 +21,18 @@
 #define SERVER  "/usr/sbin/mariadbd"
 #define INSTALL "/usr/bin/mariadb-install-db"
 
-#define SMALL_LOG "--innodb-log-file-size=8M"       /* the default of 96 MB takes seconds to write */
+/* The default of 96 MB takes seconds to write. */
+#define SMALL_LOG       "--innodb-log-file-size=8M"
+#define SMALL_MYSQL_LOG "--innodb-redo-log-capacity=32M"
+
+/* As the folders of MariaDB have it: names are not looked up, so root@localhost is for the socket only. */
+#define MYSQL_ROOT "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
+
+#define LOWER_CASE "--lower-case-table-names="
 
 #define ROOM_BYTES (UINT64_C(1) << 30)
 
-enum { MAX_ARGS = 40, START_TRIES = 1500, START_STEP_MS = 20, SAID_BYTES = 4096 };
+enum { MAX_ARGS = 40, START_TRIES = 1500, START_STEP_MS = 20, SAID_BYTES = 4096, NO_SUCH_THREAD = 1094 };
 
 struct args {
     const char *v[MAX_ARGS + 1];
@@ -88,6 +97,12 @@ centre_exec(const char *const *arguments)
         fail_msg("%s ended with status %d and said: %s", arguments[0], status, text);
 }
 
+bool
+centre_is_mysql(void)
+{
+    return getenv("TB_MYSQLD") != NULL;
+}
+
 static unsigned
 free_port(void)
 {
@@ -102,7 +117,32 @@ free_port(void)
 }
 
 static void
-install(struct centre *c)
+install_mysql(struct centre *c)
+{
+    struct args a = { 0 };
+    char        path[96];
+
+    snprintf(path, sizeof path, "%s/init.sql", c->dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && write(fd, MYSQL_ROOT, sizeof MYSQL_ROOT - 1) == (ssize_t)sizeof MYSQL_ROOT - 1);
+    close(fd);
+    add(&a, getenv("TB_MYSQLD"));
+    add(&a, "--no-defaults");
+    add(&a, "--initialize-insecure");
+    if (geteuid() == 0)
+        add(&a, "--user=root");
+    add_made(&a, "--datadir=", c->dir, "/data");
+    add_made(&a, "--tmpdir=", c->dir, "");
+    add_made(&a, "--init-file=", path, "");
+    add(&a, SMALL_MYSQL_LOG);
+    for (size_t i = 0; c->options != NULL && c->options[i] != NULL; i++)
+        if (strncmp(c->options[i], LOWER_CASE, sizeof LOWER_CASE - 1) == 0)     /* what it was made with is what it starts with */
+            add(&a, c->options[i]);
+    centre_exec(a.v);
+}
+
+static void
+install_mariadb(struct centre *c)
 {
     struct args a = { 0 };
 
@@ -110,7 +150,7 @@ install(struct centre *c)
     add(&a, "--no-defaults");
     if (geteuid() == 0)
         add(&a, "--user=root");
-    add_made(&a, "--datadir=", c->dir, "");
+    add_made(&a, "--datadir=", c->dir, "/data");
     add_made(&a, "--tmpdir=", c->dir, "");      /* a server that starts removes what it takes for its own in there */
     add(&a, "--auth-root-authentication-method=normal");
     add(&a, "--skip-test-db");
@@ -127,7 +167,8 @@ try_login(struct centre *c, const char *database)
 
     mysql_options(m, MYSQL_OPT_PROTOCOL, &tcp);
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    mysql_options(m, MYSQL_INIT_COMMAND, "SET SESSION tx_read_only=0,sql_big_selects=1,sql_mode='STRICT_TRANS_TABLES'");
+    mysql_options(m, MYSQL_INIT_COMMAND, "SET SESSION TRANSACTION READ WRITE");
+    mysql_options(m, MYSQL_INIT_COMMAND, "SET SESSION sql_big_selects=1,sql_mode='STRICT_TRANS_TABLES'");
     if (mysql_real_connect(m, "127.0.0.1", "root", "", database, c->port, NULL, 0) != NULL)
         return m;
     mysql_close(m);
@@ -144,11 +185,11 @@ centre_resume(struct centre *c)
 
     assert_int_equal(0, c->pid);
     snprintf(port, sizeof port, "%u", c->port);
-    add(&a, SERVER);
+    add(&a, centre_is_mysql() ? getenv("TB_MYSQLD") : SERVER);
     add(&a, "--no-defaults");
     if (geteuid() == 0)
         add(&a, "--user=root");
-    add_made(&a, "--datadir=", c->dir, "");
+    add_made(&a, "--datadir=", c->dir, "/data");
     add_made(&a, "--tmpdir=", c->dir, "");
     add_made(&a, "--socket=", c->dir, "/sock");
     add_made(&a, "--pid-file=", c->dir, "/pid");
@@ -156,7 +197,12 @@ centre_resume(struct centre *c)
     add(&a, "--bind-address=127.0.0.1");
     add(&a, "--skip-name-resolve");
     add(&a, "--innodb-buffer-pool-size=64M");
-    add(&a, SMALL_LOG);
+    add(&a, centre_is_mysql() ? SMALL_MYSQL_LOG : SMALL_LOG);
+    if (centre_is_mysql()) {
+        add(&a, "--mysqlx=OFF");
+        add(&a, "--tls-version=");              /* it would make certificates by itself, and our proxies read along */
+        add(&a, "--secure-file-priv=NULL");     /* the folder of a package need not be there */
+    }
     for (size_t i = 0; c->options != NULL && c->options[i] != NULL; i++)
         add(&a, c->options[i]);
     char log[96];
@@ -167,11 +213,11 @@ centre_resume(struct centre *c)
     close(said);
     for (int i = 0; i < START_TRIES && (m = try_login(c, NULL)) == NULL; i++) {
         if (waitpid(c->pid, NULL, WNOHANG) != 0)
-            fail_msg("mariadbd ended, see %s/log", c->dir);
+            fail_msg("the server ended, see %s/log", c->dir);
         nanosleep(&step, NULL);
     }
     if (m == NULL)
-        fail_msg("mariadbd does not answer, see %s/log", c->dir);
+        fail_msg("the server does not answer, see %s/log", c->dir);
     mysql_close(m);
 }
 
@@ -192,12 +238,16 @@ centre_start(struct centre *c, const char *const *options)
     snprintf(c->dir, sizeof c->dir, "%s/tombolo-centre-XXXXXX", roomy_folder());
     assert_non_null(mkdtemp(c->dir));
     c->port = free_port();
-    install(c);
+    if (centre_is_mysql())
+        install_mysql(c);
+    else
+        install_mariadb(c);
     centre_resume(c);
     centre_sql(c, "CREATE DATABASE chat");
     centre_sql(c, "CREATE USER tombolo@'127.0.0.1' IDENTIFIED BY 'tide:mark'");
     centre_sql(c, "GRANT ALL ON chat.* TO tombolo@'127.0.0.1'");
-    snprintf(c->url, sizeof c->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat", c->port);
+    snprintf(c->url, sizeof c->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat%s", c->port,
+             centre_is_mysql() ? "?ssl-mode=DISABLED" : "");
 }
 
 static void
@@ -289,6 +339,21 @@ centre_sql(struct centre *c, const char *sql)
     if (mysql_query(m, sql) != 0)
         fail_msg("%s: %s", sql, mysql_error(m));
     mysql_close(m);
+}
+
+void
+centre_cut_sessions(struct centre *c)
+{
+    char *ids = centre_dump(c, "SELECT id FROM information_schema.processlist WHERE user='tombolo'"), sql[64];
+
+    for (char *at = ids, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        MYSQL *m = login(c, NULL);
+        int    n = snprintf(sql, sizeof sql, "KILL %.*s", (int)(end - at), at);
+        if (mysql_real_query(m, sql, (unsigned long)n) != 0 && mysql_errno(m) != NO_SUCH_THREAD)
+            fail_msg("%s: %s", sql, mysql_error(m));
+        mysql_close(m);
+    }
+    tb_free(ids);
 }
 
 char *

@@ -1,17 +1,20 @@
 #pragma once
-/* A real MariaDB for a test: its own folder, port and process, on loopback only, gone when the test ends (also when it
+/* A real MariaDB for a test, or the MySQL whose mysqld TB_MYSQLD names: its own folder, port and process, on loopback only, gone when the test ends (also when it
  * crashes). Failing to do what is asked fails the test. Threads: the test's main thread. */
 #include "tap.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct centre {
     char               dir[64];         /* a new folder below /dev/shm or /tmp */
     unsigned           port;
     pid_t              pid;             /* 0: not running */
-    const char *const *options;         /* of mariadbd, NULL-terminated; or NULL */
+    const char *const *options;         /* of the server, NULL-terminated; or NULL */
     char               url[96];         /* with the user that tombolo has */
 };
+
+bool centre_is_mysql(void);                                         /* the two differ in what options they know */
 
 void centre_start(struct centre *c, const char *const *options);    /* with an empty database "chat" */
 void centre_kill(struct centre *c);                                 /* with -9 */
@@ -32,6 +35,7 @@ int  centre_after_all(void **state);
 void  centre_sql(struct centre *c, const char *sql);                /* as root, one statement */
 char *centre_dump(struct centre *c, const char *sql);               /* rows as lines, columns parted by blanks; tb_free it */
 
+void  centre_cut_sessions(struct centre *c);                        /* ends those of tombolo@ */
 void  centre_await_lock(struct centre *c);                          /* until a transaction waits for another's lock */
 
 void  centre_exec(const char *const *arguments);                    /* runs a program to its end, which must be a good one */

@@ -148,7 +148,8 @@ a_reason_in_another_script_is_cut_between_characters(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {           /* so that the cut comes in the middle of one at least twice */
         char sql[640];
-        snprintf(sql, sizeof sql, "CREATE OR REPLACE TRIGGER chat.refuse BEFORE INSERT ON chat.message FOR EACH ROW SIGNAL"
+        centre_sql(&centre, "DROP TRIGGER IF EXISTS chat.refuse");
+        snprintf(sql, sizeof sql, "CREATE TRIGGER chat.refuse BEFORE INSERT ON chat.message FOR EACH ROW SIGNAL"
                  " SQLSTATE '22001' SET MYSQL_ERRNO = 1406, MESSAGE_TEXT = '%.*s" HARBOUR HARBOUR HARBOUR HARBOUR "'", i, "xx");
         centre_sql(&centre, sql);
         sites_stop(&s, 0);

@@ -4,6 +4,7 @@
 #include "proxy.h"
 
 #include "base/clock.h"
+#include "centre.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -330,7 +331,8 @@ proxy_start(struct proxy *p, unsigned centre_port)
 {
     *p = (struct proxy){ .centre_port = centre_port };
     p->listener = listen_on_loopback(&p->port);
-    snprintf(p->url, sizeof p->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat", p->port);
+    snprintf(p->url, sizeof p->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat%s", p->port,
+             centre_is_mysql() ? "?ssl-mode=DISABLED" : "");
     assert_int_equal(0, pthread_create(&p->thread, NULL, run, p));
 }
 

@@ -204,12 +204,14 @@ const FAULTS = {
     await db.asRoot(`LOCK TABLES chat.${table} WRITE; DO SLEEP(${seconds}); UNLOCK TABLES`);
   },
   async revoke(random) {
-    await db.asRoot("REVOKE ALL ON chat.* FROM chat@'127.0.0.1'; KILL CONNECTION USER chat");
+    await db.asRoot("REVOKE ALL ON chat.* FROM chat@'127.0.0.1'");
+    db.cutSessions();
     await upTo(random, 800);
     await db.asRoot("GRANT ALL ON chat.* TO chat@'127.0.0.1'");
   },
   async password(random) {
-    await db.asRoot("ALTER USER chat@'127.0.0.1' IDENTIFIED BY 'another'; KILL CONNECTION USER chat");
+    await db.asRoot("ALTER USER chat@'127.0.0.1' IDENTIFIED BY 'another'");
+    db.cutSessions();
     await upTo(random, 800);
     await db.asRoot("ALTER USER chat@'127.0.0.1' IDENTIFIED BY 'chat'");
   },

@@ -1,5 +1,5 @@
-// A MariaDB of the test's own: in a folder of its own, on a free loopback port, without a service. It can be killed and
-// started again. Temporary files are in that folder, too: a server that starts removes those of another one.
+// A MariaDB of the test's own, or the MySQL whose mysqld TB_MYSQLD names: in a folder of its own, on a free loopback port,
+// without a service. It can be killed and started again. Temporary files are in that folder, too: a server that starts removes those of another one.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { freePort, tempDir } from './server.mjs';
 
 const START_MS = 60_000;
+const MYSQLD = process.env.TB_MYSQLD;
+const asMySql = (option) => option.replace('--innodb-log-file-size=8M', '--innodb-redo-log-capacity=32M');
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
@@ -16,16 +18,11 @@ export class MariaDb {
   // under: the folder for its files. options: of the server, beyond the usual ones.
   static async make({ under, options = [] } = {}) {
     const db = new MariaDb();
-    db.options = options;
+    db.options = MYSQLD === undefined ? options : options.map(asMySql).concat('--mysqlx=OFF', '--secure-file-priv=NULL', '--tls-version=');
     db.dir = tempDir(under);
     db.port = await freePort();
-    db.url = `mysql://chat:chat@127.0.0.1:${db.port}/chat`;
-    const r = spawnSync('mariadb-install-db', [`--datadir=${db.dir}/data`,
-      `--tmpdir=${db.dir}`, `--user=${userInfo().username}`, '--no-defaults',
-      '--auth-root-authentication-method=normal', '--skip-test-db', ...options], { encoding: 'utf8' });
-    if (r.error !== undefined || r.status !== 0) {
-      throw new Error(`mariadb-install-db: ${r.error?.message ?? r.stdout + r.stderr}`);
-    }
+    db.url = db.urlOf('chat');
+    db.install();
     writeFileSync(join(db.dir, 'init.sql'),
       // one statement a line is how the server reads it
       "CREATE DATABASE IF NOT EXISTS chat;\nCREATE USER IF NOT EXISTS chat@'127.0.0.1' IDENTIFIED BY 'chat';\n" +
@@ -35,9 +32,20 @@ export class MariaDb {
     return db;
   }
 
+  install() {
+    const own = [`--datadir=${this.dir}/data`, `--tmpdir=${this.dir}`, `--user=${userInfo().username}`];
+    const [program, ...args] = MYSQLD === undefined
+      ? ['mariadb-install-db', ...own, '--no-defaults', '--auth-root-authentication-method=normal', '--skip-test-db']
+      : [MYSQLD, '--no-defaults', '--initialize-insecure', ...own];
+    const r = spawnSync(program, [...args, ...this.options], { encoding: 'utf8' });
+    if (r.error !== undefined || r.status !== 0) {
+      throw new Error(`${program}: ${r.error?.message ?? r.stdout + r.stderr}`);
+    }
+  }
+
   async start() {
     const log = openSync(join(this.dir, 'log'), 'a');
-    this.child = spawn('mariadbd', ['--no-defaults', `--datadir=${this.dir}/data`,
+    this.child = spawn(MYSQLD ?? 'mariadbd', ['--no-defaults', `--datadir=${this.dir}/data`,
       `--tmpdir=${this.dir}`, `--socket=${this.dir}/sock`,
       `--port=${this.port}`, '--bind-address=127.0.0.1', '--skip-name-resolve', `--user=${userInfo().username}`,
       `--init-file=${this.dir}/init.sql`, `--pid-file=${this.dir}/pid`, '--innodb-buffer-pool-size=32M', ...this.options],
@@ -51,7 +59,7 @@ export class MariaDb {
         return;
       }
     }
-    throw new Error(`mariadbd did not start:\n${readFileSync(join(this.dir, 'log'), 'utf8').slice(-3000)}`);
+    throw new Error(`the server did not start:\n${readFileSync(join(this.dir, 'log'), 'utf8').slice(-3000)}`);
   }
 
   async kill() {
@@ -72,7 +80,7 @@ export class MariaDb {
   }
 
   tryQuery(sql) {
-    return spawnSync('mariadb', ['--no-defaults', '-h', '127.0.0.1', '-P', String(this.port), '-u', 'chat', '-pchat', 'chat',
+    return spawnSync('mariadb', ['--no-defaults', '--ssl=0', '-h', '127.0.0.1', '-P', String(this.port), '-u', 'chat', '-pchat', 'chat',
       '--batch', '--raw', '--skip-column-names', '-e', sql], { encoding: 'utf8', maxBuffer: 1 << 26 });
   }
 
@@ -85,9 +93,21 @@ export class MariaDb {
     }
   }
 
+  // Ends the sessions of chat@: they keep the rights they began with.
+  cutSessions() {
+    const client = ['--no-defaults', '--force', `--socket=${this.dir}/sock`, '-u', 'root', '--batch', '--skip-column-names'];
+    const { stdout } = spawnSync('mariadb', [...client, '-e', "SELECT CONCAT('KILL ',id,';') FROM information_schema.processlist WHERE user='chat'"],
+      { encoding: 'utf8' });
+    spawnSync('mariadb', client, { input: stdout });
+  }
+
   makeDatabase(name) {
     this.load(`CREATE DATABASE ${name};\nGRANT ALL ON ${name}.* TO chat@'127.0.0.1';`);
-    return `mysql://chat:chat@127.0.0.1:${this.port}/${name}`;
+    return this.urlOf(name);
+  }
+
+  urlOf(name) {
+    return `mysql://chat:chat@127.0.0.1:${this.port}/${name}${MYSQLD === undefined ? '' : '?ssl-mode=DISABLED'}`;
   }
 
   // Rows as arrays of text.

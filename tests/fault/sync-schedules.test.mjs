@@ -17,7 +17,7 @@ import { Line } from '../api/lib/sockets.mjs';
 
 const SCHEDULES = Number(process.env.TB_ROUNDS ?? (LONG ? 100 : 10));
 const LEVEL_MS = 60_000;
-const DISK_MB = 96;
+const DISK_MB = process.env.TB_MYSQLD === undefined ? 96 : 320;
 const LOCKED_S = LONG ? [1, 5, 60] : [0.5, 1, 2];      // tables are locked for one of these
 const CONFIG = { sync: { io_timeout_ms: 1000, connect_timeout_ms: 1000 }, presence: { grace_ms: 100 }, live: { events_per_second: 0 } };
 const COMPARE = join(dirname(BIN), 'bin/sync-compare');

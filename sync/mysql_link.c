@@ -184,11 +184,12 @@ connect_fail(struct mysql_link *l, const struct sync_url *url, struct tb_err *e)
 {
     bool is_denied = mysql_errno(l->sql) == ACCESS_DENIED, has_tls = (l->sql->server_capabilities & CLIENT_SSL) != 0;
 
-    (void)link_fail(l, "connect", e);
-    size_t n = strlen(e->why);
-    if (is_denied && !has_tls && url->ssl_mode == SYNC_SSL_PREFERRED)
+    enum tb_code code = link_fail(l, "connect", e);
+    if (e != NULL && is_denied && !has_tls && url->ssl_mode == SYNC_SSL_PREFERRED) {
+        size_t n = strlen(e->why);
         snprintf(e->why + n, sizeof e->why - n, " (MySQL without TLS wants ssl-mode=DISABLED in the URL)");
-    return e->code;
+    }
+    return code;
 }
 
 enum tb_code

@@ -88,10 +88,13 @@ net_window_leave(struct net_hook *hook, bool was_taken)
 static void
 let_in(void *ctx)
 {
-    struct net *net = ctx;
+    struct net    *net = ctx;
+    h2o_linklist_t now;
 
-    while (!h2o_linklist_is_empty(&net->with_room)) {
-        struct net_conn *c = H2O_STRUCT_FROM_MEMBER(struct net_conn, has_room, net->with_room.next);
+    h2o_linklist_init_anchor(&now);
+    h2o_linklist_insert_list(&now, &net->with_room);
+    while (!h2o_linklist_is_empty(&now)) {
+        struct net_conn *c = H2O_STRUCT_FROM_MEMBER(struct net_conn, has_room, now.next);
         h2o_linklist_unlink(&c->has_room);
         while (c->n_waiting > 0 && has_room(c)) {
             struct net_req *r = H2O_STRUCT_FROM_MEMBER(struct net_req, waiting, c->waiting.next);

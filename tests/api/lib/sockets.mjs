@@ -160,6 +160,7 @@ export class Wire {
   pass(near) {
     const far = net.connect(this.server.port, '127.0.0.1');
     const pair = { near, far };
+    this.left = this.each ?? this.left;
     const end = () => { near.destroy(); far.destroy(); this.pairs.delete(pair); };
     this.pairs.add(pair);
     if (this.isBroken) {
@@ -177,6 +178,7 @@ export class Wire {
 
   // What the client is still to get: behind that the connection ends, be it in the middle of a frame.
   cutAfter(bytes) { this.left = bytes; }
+  cutEachAfter(bytes) { this.each = bytes; }              // each connection made from now on; undefined: none
   passLast({ near, far }, bytes) {
     const part = bytes.subarray(0, this.left);
     this.left -= part.length;

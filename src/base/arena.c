@@ -43,6 +43,18 @@ tb_arena_str(struct tb_arena *a, tb_str s)
     return (tb_str){ .p = p, .n = s.n };
 }
 
+void *
+tb_arena_more(struct tb_arena *a, void *items, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap)
+        return items;
+    *cap = *cap > 0 ? 2 * *cap : 4;
+    void *more = tb_arena_alloc(a, *cap * size);
+    if (n > 0)
+        memcpy(more, items, n * size);
+    return more;
+}
+
 void
 tb_arena_fini(struct tb_arena *a)
 {

@@ -582,6 +582,7 @@ live_tick(struct live *l)
     delivery_tick(l, now);
     gather_tick(l, now);
     presence_tick(l, now);
+    returning_tick(l, now);
     if (now >= l->sweep_at_ms) {
         close_expired(l);
         l->sweep_at_ms = now + SWEEP_MS;
@@ -612,6 +613,7 @@ live_open(const struct live_settings *settings)
     l->server = sio_server_new(settings->host, settings->options, &server_handler, l);
     l->ns = sio_namespace_add(l->server, TB_LIT("/"), &handler, l);
     store_feed(settings->store, settings->mailbox, feed_on_batch, l);
+    returning_open(l, &settings->options->eio);
     live_wake(l, tb_mono_ms(settings->clock));
     return l;
 }

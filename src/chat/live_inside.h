@@ -65,6 +65,7 @@ struct user {                           /* somebody who is online, or was within
     bool           is_announced;        /* others know that he is online */
     bool           is_changed;          /* waits in live->changed for the next gathering */
     int64_t        offline_at_ms;       /* when the grace time ends; 0: he has a socket */
+    int64_t        left_at;             /* when his last socket ended; ms, wall clock */
     struct typing  typing[TYPING_ROOMS];
     tb_str        *left_rooms;          /* of his last socket, for telling that he is offline; else NULL */
     size_t         n_left_rooms;
@@ -117,6 +118,8 @@ struct live {
     struct user *changed;               /* whose status is to be told */
     int64_t      tell_at_ms;            /* 0: nothing to tell */
     int64_t      seen_at_ms;            /* when the last seen of all who are online is stored next */
+    /* returning.c */
+    int64_t      returning_until_ms;    /* 0: nobody is awaited any more */
     /* live.c */
     int64_t           wake_ms;          /* what was last wished for; INT64_MAX: nothing */
     int64_t           sweep_at_ms;
@@ -182,6 +185,12 @@ void presence_came(struct live *l, struct user *u);         /* his first socket 
 void presence_went(struct live *l, struct user *u);         /* his last socket has ended */
 void presence_tick(struct live *l, int64_t now_ms);
 void presence_stop(struct live *l);
+void presence_store(struct live *l, struct store_seen *users, size_t n);    /* takes users over */
+void presence_tell(struct live *l, int64_t user_id, bool is_online, const tb_str *rooms, size_t n_rooms);   /* at once */
+
+/* returning.c */
+void returning_open(struct live *l, const struct eio_options *eio);
+void returning_tick(struct live *l, int64_t now_ms);
 
 /* typing.c */
 bool typing_set(struct client *c, int64_t room_id, bool is_typing, int64_t *wait_us);   /* false: too often, try after *wait_us */

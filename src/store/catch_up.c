@@ -33,12 +33,7 @@ read_spans(struct page *p)
     sqlite3_stmt          *st = db_query(p->db, Q_SPANS, ARGS(I(r->user_id), I(r->seen)), e);
 
     while (db_next(p->db, st, e)) {
-        if (p->n_spans == cap) {
-            struct span *more = TB_ARENA_ARRAY(&r->op.mem, struct span, cap = cap ? 2 * cap : 16);
-            if (p->n_spans > 0)
-                memcpy(more, p->spans, p->n_spans * sizeof *more);
-            p->spans = more;
-        }
+        p->spans = tb_arena_more(&r->op.mem, p->spans, p->n_spans, &cap, sizeof *p->spans);
         p->spans[p->n_spans++] = (struct span){ .room_id = db_col_int(st, 0), .from = db_col_int(st, 1),
                                                 .to = db_col_int(st, 2) };
     }
@@ -98,13 +93,7 @@ next_event(struct page *p)
 {
     struct store_catch_up *r = p->r;
 
-    if (r->n == p->cap_events) {
-        p->cap_events = p->cap_events ? 2 * p->cap_events : 16;
-        struct store_event *more = TB_ARENA_ARRAY(&r->op.mem, struct store_event, p->cap_events);
-        if (r->n > 0)
-            memcpy(more, r->events, r->n * sizeof *more);
-        r->events = more;
-    }
+    r->events = tb_arena_more(&r->op.mem, r->events, r->n, &p->cap_events, sizeof *r->events);
     return &r->events[r->n];
 }
 

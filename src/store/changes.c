@@ -103,13 +103,21 @@ static enum tb_code
 run_set_last_seen(struct journal *j, const struct store_settings *limits, struct store_set_last_seen *r)
 {
     (void)limits;
-    if (r->n == 0)
+    struct op_seen *seen = TB_ARENA_ARRAY(&r->op.mem, struct op_seen, r->n + 1);
+    size_t          n = 0;
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct store_seen *u = &r->users[i];
+        if (db_run(&j->db, u->is_online ? Q_ONLINE : Q_OFFLINE, ARGS(I(u->user_id)), &r->op.err) != TB_OK)
+            return r->op.err.code;
+        if (u->at != 0)
+            seen[n++] = (struct op_seen){ .user_id = u->user_id, .at = u->at };
+    }
+    if (n == 0)
         return TB_OK;
     struct op op = journal_begin(j, OP_LAST_SEEN);
-    op.last_seen.n = r->n;
-    op.last_seen.users = TB_ARENA_ARRAY(&r->op.mem, struct op_seen, r->n);
-    for (size_t i = 0; i < r->n; i++)
-        op.last_seen.users[i] = (struct op_seen){ .user_id = r->users[i].user_id, .at = r->users[i].at };
+    op.last_seen.n = n;
+    op.last_seen.users = seen;
     return journal_append(j, &op, &r->op.err);
 }
 
@@ -363,13 +371,7 @@ gather(struct gathering *g, int64_t room_id, int64_t user_id, int64_t message_id
 
     while (i < g->n && (g->of[i].room_id != room_id || g->of[i].user_id != user_id))
         i++;
-    if (i == g->cap) {
-        struct op_receipts *more = TB_ARENA_ARRAY(g->mem, struct op_receipts, g->cap ? 2 * g->cap : 4);
-        if (g->n > 0)
-            memcpy(more, g->of, g->n * sizeof *more);
-        g->of = more;
-        g->cap = g->cap ? 2 * g->cap : 4;
-    }
+    g->of = tb_arena_more(g->mem, g->of, g->n, &g->cap, sizeof *g->of);
     if (i == g->n)
         g->of[g->n++] = (struct op_receipts){ .room_id = room_id, .user_id = user_id,
                                               .message_ids = TB_ARENA_ARRAY(g->mem, int64_t, most_ids) };

@@ -242,14 +242,7 @@ new_event(struct journal *j)
 {
     struct store_batch *b = j->batch;
 
-    if (b->n == j->events_cap) {
-        size_t              cap = j->events_cap ? 2 * j->events_cap : 4;
-        struct store_event *more = TB_ARENA_ARRAY(&b->mem, struct store_event, cap);
-        if (b->n > 0)
-            memcpy(more, b->events, b->n * sizeof *more);
-        b->events = more;
-        j->events_cap = cap;
-    }
+    b->events = tb_arena_more(&b->mem, b->events, b->n, &j->events_cap, sizeof *b->events);
     return &b->events[b->n++];
 }
 

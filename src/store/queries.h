@@ -130,6 +130,11 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_SET_PASSWORD, "UPDATE user SET password = ?2, password_stamp = ?3, password_node = ?4"                         \
                       " WHERE id = ?1 AND (?3, ?4) > (password_stamp, password_node)")                                 \
     X(Q_SEEN, "UPDATE user SET last_seen = max(last_seen, ?2) WHERE id = ?1")                                          \
+    X(Q_ONLINE, "INSERT OR IGNORE INTO online (user_id) VALUES (?1)")                                                    \
+    X(Q_OFFLINE, "DELETE FROM online WHERE user_id = ?1")                                                                \
+    X(Q_ALL_ONLINE, "SELECT o.user_id, COALESCE(m.room_id, 0)"                                                           \
+                    " FROM (SELECT user_id FROM online WHERE user_id > ?1 ORDER BY user_id LIMIT ?2) o"                  \
+                    " LEFT JOIN member m ON m.user_id = o.user_id AND m.is_member = 1 ORDER BY o.user_id")               \
     X(Q_USER, "SELECT id, created_at, last_seen, email, username, password, max(email_stamp, username_stamp),"         \
               " password_stamp FROM user WHERE id = ?1 AND hlc > 0")                                                   \
     X(Q_SENDER, "SELECT username, email FROM user WHERE id = ?1 AND hlc > 0")                                          \

@@ -277,6 +277,21 @@ run_list_rooms(struct db *d, const struct self *own, const struct store_settings
     return e->code;
 }
 
+static enum tb_code
+run_list_online(struct db *d, const struct self *own, const struct store_settings *limits, struct store_list_online *r)
+{
+    struct tb_err *e = &r->op.err;
+    sqlite3_stmt  *st = db_query(d, Q_ALL_ONLINE, ARGS(I(r->after), I(r->limit)), e);
+    size_t         cap = 0;
+
+    (void)own, (void)limits;
+    while (db_next(d, st, e)) {
+        r->items = tb_arena_more(&r->op.mem, r->items, r->n, &cap, sizeof *r->items);
+        r->items[r->n++] = (struct store_online){ .user_id = db_col_int(st, 0), .room_id = db_col_int(st, 1) };
+    }
+    return e->code;
+}
+
 /* One row more than the limit says that there is a further page. */
 static enum tb_code
 run_list_members(struct db *d, const struct self *own, const struct store_settings *limits, struct store_list_members *r)
@@ -322,12 +337,7 @@ run_list_receipts(struct db *d, const struct self *own, const struct store_setti
         return e->code;
     st = db_query(d, Q_RECEIPTS, ARGS(I(r->message_id)), e);
     while (db_next(d, st, e)) {
-        if (r->n == cap) {
-            struct store_receipt *more = TB_ARENA_ARRAY(&r->op.mem, struct store_receipt, cap = cap ? 2 * cap : 16);
-            if (r->n > 0)
-                memcpy(more, r->items, r->n * sizeof *more);
-            r->items = more;
-        }
+        r->items = tb_arena_more(&r->op.mem, r->items, r->n, &cap, sizeof *r->items);
         r->items[r->n++] = (struct store_receipt){ .user_id = db_col_int(st, 0), .delivered_at = db_col_int(st, 1),
                                                    .read_at = db_col_int(st, 2) };
     }

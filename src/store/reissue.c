@@ -60,6 +60,7 @@ static const struct { enum kind kind; const char *table, *column; } references[]
     { MEMBER, "member", "id" },         { USER, "member_span", "user_id" }, { ROOM, "member_span", "room_id" },
     { MESSAGE, "message", "id" },       { ROOM, "message", "room_id" },     { USER, "message", "sender_id" },
     { MESSAGE, "receipt", "message_id" }, { USER, "receipt", "user_id" },   { USER, "send_key", "user_id" },
+    { USER, "online", "user_id" },
     { MESSAGE, "send_key", "message_id" }, { ROOM, "journal_also", "room_id" },
 };
 

@@ -12,7 +12,7 @@
     X(set_parked) X(repeat_op) X(begin_backup) X(end_backup)
 #define STORE_QUERIES_BY_LANE(X)                                                                                  \
     X(find_login, LANE_LOGIN) X(find_user, LANE_LOGIN) X(find_sent, LANE_LOGIN) X(list_rooms, LANE_LOGIN)         \
-    X(list_members, LANE_LOGIN) X(list_messages, LANE_LOGIN) X(list_receipts, LANE_LOGIN)                         \
+    X(list_members, LANE_LOGIN) X(list_messages, LANE_LOGIN) X(list_receipts, LANE_LOGIN) X(list_online, LANE_LOGIN) \
     X(catch_up, LANE_CATCH_UP) X(find_offset, LANE_CATCH_UP)
 
 enum store_lane { LANE_LOGIN, LANE_CATCH_UP, LANE_COUNT };     /* so that neither waits for the other */

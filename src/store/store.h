@@ -152,7 +152,10 @@ struct store_add_delivered {      /* known pairs, and messages that have left, a
 };
 void store_add_delivered(struct store *, struct store_add_delivered *);
 
-struct store_seen { int64_t user_id, at; };
+struct store_seen {
+    int64_t user_id, at;                                /* at 0: no time to store */
+    bool    is_online;                                  /* what others take him for from now on; see list_online */
+};
 
 struct store_set_last_seen {                            /* the latest time wins */
     struct store_op          op;
@@ -216,6 +219,17 @@ struct store_find_sent {
     struct store_message message;                       /* out */
 };
 void store_find_sent(struct store *, struct store_find_sent *);
+
+struct store_online { int64_t user_id, room_id; };      /* a room that he is in; 0: he is in none */
+
+struct store_list_online {                              /* whom set_last_seen last called online, on this server */
+    struct store_op      op;
+    int64_t              after;                         /* in: a user id, or 0 */
+    unsigned             limit;                         /* in: of users */
+    struct store_online *items;                         /* out: by user id, those beyond after; one for each of his rooms */
+    size_t               n;                             /* out */
+};
+void store_list_online(struct store *, struct store_list_online *);
 
 struct store_room {
     int64_t              id, created_at, unread;

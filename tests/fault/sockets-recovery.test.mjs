@@ -78,6 +78,61 @@ test('who was online when the server was killed is offline after it, with a last
   await a.hears('user_status', { userId: cem.id, status: 'offline' });
 });
 
+for (const [how, end] of [['a stop', (s) => s.stop()], ['kill -9', (s) => s.kill()]]) {
+  test(`after ${how} of the server others hear once who does not come back, and nothing of who does`, async () => {
+    const config = { presence: { grace_ms: 100, audience: 'shared-rooms' }, live: { ping_interval_ms: 800, ping_timeout_ms: 700 } };
+    const own = await freePort();
+    let small = await start({ config, port: own });
+    const [kim, lea, max, stranger] = await Promise.all([1, 2, 3, 4].map(() => person(small)));
+    const attic = await kim.room('attic');
+    await lea.join(attic.id);
+    await max.join(attic.id);
+    await stranger.room('elsewhere');
+    const back = [kim, stranger, lea];
+    const [k, s, l] = await Promise.all(back.map((who) => up(who, HOLD)));
+    const m = await up(max);
+    await k.hears('user_status', { userId: max.id, status: 'online' });
+    await k.hears('user_status', { userId: lea.id, status: 'online' });
+    [k, s, l].forEach((line) => line.forget());
+    for (let i = 0; i < 2; i++) {
+      await end(small);
+      await m.until(() => !m.socket.connected, 'the end');
+      small = await start({ data: small.dir, port: own, config });
+      back.forEach((who) => { who.server = small; });
+      await Promise.all([k, s, l].map((line) => line.until(() => line.socket.connected, 'the return')));
+      const began = Date.now();
+      if (i === 0) {
+        await k.hears('user_status', { userId: max.id, status: 'offline' });
+        assert.ok(Date.now() - began < 5000);
+        await kim.send(attic.id, 'what was to be stored before this is on disk');
+      } else {
+        await new Promise((over) => setTimeout(over, 2500));
+      }
+    }
+    await k.fence(), await s.fence();
+    const told = k.named('user_status').filter((t) => t.status === 'offline');
+    assert.deepEqual(told, [{ userId: max.id, status: 'offline' }]);
+    assert.deepEqual(s.named('user_status').filter((t) => t.userId !== stranger.id), [], 'they share no room');
+    [k, s, l].forEach((line) => line.close());
+    await small.stop();
+  });
+}
+
+test('the last seen is when his last socket ended, not when that was told', async () => {
+  const small = await start({ config: { presence: { grace_ms: 1500 } } });
+  const [kim, lea] = [await person(small), await person(small)];
+  const [k, l] = [await up(kim), await up(lea)];
+  await k.hears('user_status', { userId: lea.id, status: 'online' });
+  const ended = Date.now();
+  l.close();
+  await k.hears('user_status', { userId: lea.id, status: 'offline' });
+  const login = await request(small, 'POST', '/auth/login', { body: { email: lea.user.email, password: lea.password } });
+  const lastSeen = Date.parse(done(login, 200).user.lastSeen);
+  assert.ok(Math.abs(lastSeen - ended) < 1000, `${lastSeen - ended} ms after it`);
+  k.close();
+  await small.stop();
+});
+
 const CUTS = [
   ['a cut of the connection', async () => wire.break()],
   ['a restart of the server', async () => { wire.break(); await restart('SIGTERM'); }],

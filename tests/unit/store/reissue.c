@@ -60,7 +60,7 @@ act(void)
         return;
     }
     case 4: {
-        struct store_seen          one = { .user_id = user, .at = f.wall_ms };
+        struct store_seen          one = { .user_id = user, .at = f.wall_ms, .is_online = below(2) == 0 };
         struct store_set_last_seen r = { .users = &one, .n = 1 };
         assert_int_equal(TB_OK, fixture_call(&f, set_last_seen, &r));
         store_op_fini(&r.op);
@@ -132,7 +132,8 @@ static const char what_it_says[] =
     " FROM message m JOIN user s ON s.id = m.sender_id JOIN room r ON r.id = m.room_id"
     " LEFT JOIN receipt p ON p.message_id = m.id LEFT JOIN user u ON u.id = p.user_id GROUP BY m.id ORDER BY m.hlc";
 static const char who_is_where[] =
-    "SELECT r.hlc, u.username, m.is_member, m.stamp, c.messages - m.before - m.own - m.read FROM member m"
+    "SELECT r.hlc, u.username, m.is_member, m.stamp, c.messages - m.before - m.own - m.read, u.id IN (SELECT * FROM online)"
+    " FROM member m"
     " JOIN room r ON r.id = m.room_id JOIN user u ON u.id = m.user_id JOIN room_count c ON c.room_id = m.room_id ORDER BY 1, 2";
 
 static void

@@ -116,6 +116,52 @@ rooms_and_members_have_their_limits(void **state)
 }
 
 static void
+set_online(struct fixture *f, int64_t user, int64_t at, bool is_online)
+{
+    struct store_seen          one = { .user_id = user, .at = at, .is_online = is_online };
+    struct store_set_last_seen r = { .users = &one, .n = 1 };
+    assert_int_equal(TB_OK, fixture_call(f, set_last_seen, &r));
+    store_op_fini(&r.op);
+}
+
+static void
+who_was_online_is_known_after_a_restart_with_his_rooms(void **state)
+{
+    struct fixture      f;
+    struct store_status before, after;
+    (void)state;
+    fixture_open(&f);
+    int64_t ann = fixture_user(&f, "ann"), bob = fixture_user(&f, "bob"), eve = fixture_user(&f, "eve");
+    int64_t left = fixture_room(&f, ann, false), room = fixture_room(&f, eve, false), other = fixture_room(&f, eve, false);
+    struct store_remove_member leave = { .room_id = left, .user_id = ann };
+    assert_int_equal(TB_OK, fixture_call(&f, remove_member, &leave));
+    store_op_fini(&leave.op);
+    set_online(&f, ann, 1000, true);
+    set_online(&f, bob, 1000, true);
+    set_online(&f, eve, 1000, true);
+    set_online(&f, eve, 2000, true);
+    store_status(f.store, &before);
+    set_online(&f, bob, 0, false);              /* no time, no op */
+    store_status(f.store, &after);
+    assert_int_equal(before.own_seq, after.own_seq);
+    fixture_reopen(&f);
+    struct store_list_online all = { .limit = 10 }, first = { .limit = 1 }, rest = { .after = ann, .limit = 10 };
+    assert_int_equal(TB_OK, fixture_call(&f, list_online, &all));
+    assert_int_equal(3, all.n);
+    assert_int_equal(ann, all.items[0].user_id);
+    assert_int_equal(0, all.items[0].room_id);
+    assert_int_equal(eve, all.items[1].user_id);
+    assert_int_equal(room + other, all.items[1].room_id + all.items[2].room_id);
+    assert_int_equal(TB_OK, fixture_call(&f, list_online, &first));
+    assert_int_equal(1, first.n);
+    assert_int_equal(TB_OK, fixture_call(&f, list_online, &rest));
+    assert_int_equal(2, rest.n);
+    store_op_fini(&all.op), store_op_fini(&first.op), store_op_fini(&rest.op);
+    assert_int_equal(0, fixture_faults(&f));
+    fixture_close(&f);
+}
+
+static void
 history_pages_newest_first_and_ends(void **state)
 {
     struct fixture f;
@@ -412,6 +458,7 @@ main(void)
         cmocka_unit_test(a_profile_changes_in_part),
         cmocka_unit_test(rooms_are_joined_added_to_and_left),
         cmocka_unit_test(rooms_and_members_have_their_limits),
+        cmocka_unit_test(who_was_online_is_known_after_a_restart_with_his_rooms),
         cmocka_unit_test(history_pages_newest_first_and_ends),
         cmocka_unit_test(since_gives_what_became_known_after_an_offset),
         cmocka_unit_test(unread_counts_what_others_sent_since_one_joined),

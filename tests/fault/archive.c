@@ -3,9 +3,9 @@
 #include "fault/centre.h"
 
 #include "base/thread.h"
-#include "config.h"
+#include "config/config.h"
 #include "rig/http.h"
-#include "serve.h"
+#include "serve/serve.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The configuration reader: any bytes as a file. What it takes it can also show. */
-#include "config.h"
+#include "config/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

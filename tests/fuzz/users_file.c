@@ -1,5 +1,5 @@
 /* Files of accounts: any bytes. It comes to an end, lines go up, and what is refused says why. */
-#include "users_file.h"
+#include "cli/users_file.h"
 
 #include <assert.h>
 

@@ -8,7 +8,7 @@ import { sources } from './lib/sources.mjs';
 
 const documents = ['README.md', ...readdirSync('docs').filter((f) => /\.(md|d\.ts)$/.test(f)).map((f) => `docs/${f}`),
   ...readdirSync('docs/api').map((f) => `docs/api/${f}`)].map((file) => ({ file, text: readFileSync(file, 'utf8') }));
-const settings = new Map([...readFileSync('src/config_table.c', 'utf8').matchAll(/AT\((\w+), (\w+)\).*?\.initial = "([^"]*)"/gs)]
+const settings = new Map([...readFileSync('src/config/table.c', 'utf8').matchAll(/AT\((\w+), (\w+)\).*?\.initial = "([^"]*)"/gs)]
   .map(([, section, key, initial]) => [`${section}.${key}`, initial]));
 const sections = [...new Set([...settings.keys()].map((name) => name.split('.')[0]))];
 const code = sources().filter((f) => /^(src|sync)\/.*\.[ch]$/.test(f)).map((f) => readFileSync(f, 'utf8')).join('');

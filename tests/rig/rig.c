@@ -2,8 +2,8 @@
 #include "rig.h"
 
 #include "base/thread.h"
-#include "config.h"
-#include "serve.h"
+#include "config/config.h"
+#include "serve/serve.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* The whole server, as a client sees it, while time, disk and centre do what a test wants (DESIGN sections 4 and 7). */
 #include "rig.h"
 #include "base/log.h"
-#include "serve.h"
+#include "serve/serve.h"
 #include "tap.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* Settings: where they come from, what is refused and how that is said, and that conf/tombolo.conf tells the truth. */
-#include "config.h"
+#include "config/config.h"
 
 #include "base/log.h"
 #include "tap.h"

@@ -1,10 +1,10 @@
 /* The control socket: what is asked is answered, and nothing that comes in does harm. */
-#include "control.h"
+#include "control/control.h"
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "control_address.h"
-#include "control_client.h"
+#include "control/address.h"
+#include "control/client.h"
 #include "tap.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* The whole server in this process: starting, failing to start, rereading settings, ending. */
-#include "serve.h"
+#include "serve/serve.h"
 
 #include "base/log.h"
 #include "loop.h"

@@ -20,7 +20,8 @@ process.stderr.write(`# TB_SEED=${SEED}, ${ROUNDS} rounds\n`);
 class Client {
   constructor(user, wire, transport, mode, isSlow) {
     Object.assign(this, { user, wire, mode, isSlow, heard: [], connection: 0, name: `${user.user.username} ${transport} ${mode}` });
-    this.line = new Line(user, { through: wire, transports: TRANSPORTS.find(([name]) => name === transport)[1],
+    // A stock client whose WebSocket is cut between the handshake and the first packet hears of it from its timeout alone.
+    this.line = new Line(user, { through: wire, transports: TRANSPORTS.find(([name]) => name === transport)[1], timeout: 3000,
       auth: { recovery: mode }, reconnection: true, reconnectionDelay: 30, reconnectionDelayMax: 300 });
     this.line.socket.on('connect', () => {
       if (this.connection++ > 0 && !this.line.socket.recovered) {

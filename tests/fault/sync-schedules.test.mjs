@@ -16,8 +16,8 @@ import { BIN, LONG, freePort, run, start } from '../api/lib/server.mjs';
 import { Line } from '../api/lib/sockets.mjs';
 
 const SCHEDULES = Number(process.env.TB_ROUNDS ?? (LONG ? 100 : 10));
-const LEVEL_MS = 60_000;
-const DISK_MB = process.env.TB_MYSQLD === undefined ? 96 : 320;
+// MySQL (not MariaDB, as it is set) writes a binary log; when that found the disk full it looks again once a minute.
+const [LEVEL_MS, DISK_MB] = process.env.TB_MYSQLD === undefined ? [60_000, 96] : [150_000, 320];
 const LOCKED_S = LONG ? [1, 5, 60] : [0.5, 1, 2];      // tables are locked for one of these
 const CONFIG = { sync: { io_timeout_ms: 1000, connect_timeout_ms: 1000 }, presence: { grace_ms: 100 }, live: { events_per_second: 0 } };
 const COMPARE = join(dirname(BIN), 'bin/sync-compare');

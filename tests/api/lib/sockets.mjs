@@ -24,7 +24,7 @@ export class Line {
       transports, auth: { token: who.token, ...auth }, forceNew: true, reconnection: false, ...more });
     this.socket.on('connect', () => this.changed());
     this.socket.on('connect_error', (e) => {
-      if (e.type !== 'TransportError') {
+      if (e.type !== 'TransportError' && e.message !== 'timeout') {      // both are the client's own words
         checkRefused(e.message);
       }
       this.error = e;

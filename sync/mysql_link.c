@@ -178,14 +178,16 @@ set_options(struct mysql_link *l, const struct sync_url *url, int connect_timeou
     ask_for_tls(l, url);
 }
 
-/* The connector gives caching_sha2_password what it would over TLS, whenever TLS was asked for. */
+/* The connector gives MySQL's caching_sha2_password what it would over TLS, whenever TLS was asked for. */
 static enum tb_code
 connect_fail(struct mysql_link *l, const struct sync_url *url, struct tb_err *e)
 {
-    bool is_denied = mysql_errno(l->sql) == ACCESS_DENIED, has_tls = (l->sql->server_capabilities & CLIENT_SSL) != 0;
+    bool        is_denied = mysql_errno(l->sql) == ACCESS_DENIED, has_tls = (l->sql->server_capabilities & CLIENT_SSL) != 0;
+    const char *version = mysql_get_server_info(l->sql);
 
     enum tb_code code = link_fail(l, "connect", e);
-    if (e != NULL && is_denied && !has_tls && url->ssl_mode == SYNC_SSL_PREFERRED) {
+    if (e != NULL && is_denied && !has_tls && url->ssl_mode == SYNC_SSL_PREFERRED && version != NULL &&
+        strstr(version, "MariaDB") == NULL) {
         size_t n = strlen(e->why);
         snprintf(e->why + n, sizeof e->why - n, " (MySQL without TLS wants ssl-mode=DISABLED in the URL)");
     }

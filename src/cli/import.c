@@ -234,7 +234,8 @@ run_known(const struct options *o, const char *dir, const struct sync_old *old, 
     struct tb_buf text = TB_BUF_INIT;
 
     if (store_import_find_report(dir, &text, e) != TB_OK) {
-        fprintf(stderr, "tombolo: the folder %s has a journal already, which no import made; an import makes a new one\n", dir);
+        fprintf(stderr, "tombolo: the folder %s has a journal already, which no import made; an import makes a new one: give it"
+                " another data folder, or, with the server stopped, move this one's tombolo.db away\n", dir);
         tb_buf_fini(&text);
         return FAILED;
     }

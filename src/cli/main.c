@@ -10,6 +10,7 @@
 #include "serve/notify.h"
 #include "serve/serve.h"
 #include "store/check.h"
+#include "sync/url.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -52,7 +53,7 @@ static const struct cli_option_help option_help[] = {
     { 'l', "  --limit N          at most so many; else 100\n" },
     { 'a', "  --after ID         those with a greater id: the next page\n" },
     { 'u', "  --url URL          ask http://host:port/readyz instead of the server of the data folder\n" },
-    { 'i', "  --interval SECONDS how often to look: 0.1 to 3600; else 2, with --once 1\n" },
+    { 'i', "  --interval SEC     how often to look: 0.1 to 3600; else 2, with --once 1\n" },
     { 'o', "  --once             one line, of one interval\n" },
     { 'F', "  --force            set the journal that is there aside, in a folder of its own\n" },
     { 'S', "  --self-signed      make a key and a certificate for the names and addresses that follow\n" },
@@ -64,12 +65,27 @@ static const struct cli_option_help option_help[] = {
 
 /* ---- settings ---- */
 
+/* The settings' table knows of no URLs. */
+static enum tb_code
+check_centre(const struct tb_config *c, struct tb_err *e)
+{
+    struct sync_url url;
+
+    if (c->sync.url[0] == '\0')
+        return TB_OK;
+    if (sync_url_parse(tb_str_of(c->sync.url), &url, e) == TB_OK)
+        sync_url_fini(&url);
+    return e->code;
+}
+
 bool
 cli_load(const struct options *o, struct tb_config *c)
 {
     struct tb_err e = { 0 };
 
-    if (tb_config_load(c, o->config_path, o->flags, o->n_flags, &e) == TB_OK)
+    if (tb_config_load(c, o->config_path, o->flags, o->n_flags, &e) == TB_OK && check_centre(c, &e) != TB_OK)
+        tb_config_fini(c);
+    if (e.code == TB_OK)
         return true;
     fprintf(stderr, "tombolo: %s\n", e.why);
     return false;

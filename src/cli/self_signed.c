@@ -2,10 +2,12 @@
 #include "self_signed.h"
 
 #include "base/address.h"
+#include "base/owner.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -109,8 +111,13 @@ create(const char *path, mode_t mode, struct tb_err *e)
     int   fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
-    if (f == NULL)
+    if (f == NULL) {
         tb_fail(e, TB_EIO, NULL, "%s: %s", path, errno == EEXIST ? "is there already; move it away first" : strerror(errno));
+        return NULL;
+    }
+    char *folder = tb_str_to_c(tb_str_of(path));
+    tb_give_to_owner(fd, dirname(folder));
+    tb_free(folder);
     return f;
 }
 

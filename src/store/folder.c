@@ -1,6 +1,8 @@
 /* Bodies of folder.h. */
 #include "folder.h"
 
+#include "base/owner.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -45,6 +47,7 @@ store_folder_take(const char *dir, int *lock_fd, struct tb_err *e)
         code = tb_fail(e, TB_EIO, NULL, "the data folder %s is in use by another tombolo", dir);
         close(fd);
     } else {
+        tb_give_to_owner(fd, dir);
         *lock_fd = fd;
     }
     tb_buf_fini(&path);

@@ -2,6 +2,7 @@
  * Rows come with users first, then rooms, members, messages, receipts, so what a row refers to is known when it comes. */
 #include "import_inside.h"
 
+#include "base/owner.h"
 #include "folder.h"
 #include "op.h"
 #include "queries.h"
@@ -445,10 +446,12 @@ store_import_result(const struct store_import *i)
 /* ---- keeping ---- */
 
 static enum tb_code
-sync_path(const char *path, int flags, struct tb_err *e)
+sync_path(struct store_import *i, const char *path, int flags, struct tb_err *e)
 {
     int fd = open(path, flags | O_CLOEXEC);
 
+    if (fd >= 0)
+        tb_give_to_owner(fd, i->settings.dir);
     if (fd < 0 || fsync(fd) != 0)
         tb_fail(e, TB_EIO, NULL, "cannot sync %s: %s", path, strerror(errno));
     if (fd >= 0)
@@ -462,6 +465,8 @@ write_report(struct store_import *i, tb_str report, struct tb_err *e)
     char *path = path_in(i->settings.dir, "import.json");
     int   fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
+    if (fd >= 0)
+        tb_give_to_owner(fd, i->settings.dir);
     if (fd < 0 || write(fd, report.p, report.n) != (ssize_t)report.n || fsync(fd) != 0)
         tb_fail(e, TB_EIO, NULL, "cannot write %s: %s", path, strerror(errno));
     if (fd >= 0)
@@ -475,11 +480,11 @@ enum tb_code
 store_import_keep(struct store_import *i, tb_str report, struct tb_err *e)
 {
     *e = (struct tb_err){ 0 };
-    if (sync_path(i->new_path, O_RDONLY, e) != TB_OK || write_report(i, report, e) != TB_OK)
+    if (sync_path(i, i->new_path, O_RDONLY, e) != TB_OK || write_report(i, report, e) != TB_OK)
         return e->code;
     if (rename(i->new_path, i->path) != 0)
         return tb_fail(e, TB_EIO, NULL, "cannot rename %s: %s", i->new_path, strerror(errno));
-    return sync_path(i->settings.dir, O_RDONLY | O_DIRECTORY, e);
+    return sync_path(i, i->settings.dir, O_RDONLY | O_DIRECTORY, e);
 }
 
 void

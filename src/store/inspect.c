@@ -7,6 +7,7 @@
 #include "queries.h"
 #include "requests.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 static enum tb_code
@@ -16,8 +17,9 @@ open_journal(struct store_inspector *i, const char *dir, struct tb_err *e)
 
     *e = (struct tb_err){ 0 };
     tb_buf_printf(&path, "%s/tombolo.db", dir);
-    if (access(path.p, F_OK) != 0)
-        tb_fail(e, TB_ENOTFOUND, NULL, "there is no journal at %s", path.p);
+    if (access(path.p, R_OK) != 0)
+        tb_fail(e, errno == ENOENT ? TB_ENOTFOUND : TB_EIO, NULL, errno == ENOENT ? "there is no journal at %s" : "%s may not be read",
+                path.p);
     else
         TB_TRY(db_open(&i->db, path.p, NULL, DB_READ_ONLY, store_query_texts, Q_COUNT, e));
     tb_buf_fini(&path);

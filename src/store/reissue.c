@@ -12,6 +12,7 @@
 #include "queries.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <unistd.h>
@@ -396,7 +397,7 @@ store_reissue(struct store_reissue *r, struct tb_err *e)
     if (sodium_init() < 0)
         tb_fail(e, TB_EINTERNAL, NULL, "libsodium does not start");
     else if (access(path.p, R_OK | W_OK) != 0)
-        tb_fail(e, TB_EIO, NULL, "there is no journal at %s", path.p);
+        tb_fail(e, TB_EIO, NULL, errno == ENOENT ? "there is no journal at %s" : "%s may not be read and written", path.p);
     else if (store_folder_take(r->dir, &lock_fd, e) == TB_OK && bring_up(path.p, &s->self, e) == TB_OK &&
              r->choose(r->ctx, r, e) == TB_OK && db_open(&s->db, path.p, NULL, DB_READ_WRITE, texts, R_COUNT, e) == TB_OK)
         TB_TRY(transact(s, e));

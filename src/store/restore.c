@@ -3,6 +3,7 @@
  * may lack what was in its WAL, but its whole is in the folder where it was set aside. */
 #include "restore.h"
 
+#include "base/owner.h"
 #include "check.h"
 #include "folder.h"
 #include "inspect.h"
@@ -76,6 +77,7 @@ take_in(struct store_restore *r, const char *folder, struct tb_err *e)
     if (fd < 0) {
         fail(e, path.p, "make");
     } else {
+        tb_give_to_owner(fd, r->dir);
         TB_TRY(copy(r, fd, e));
         close(fd);
     }
@@ -155,6 +157,7 @@ set_aside(struct store_restore *r, int dir_fd, struct tb_err *e)
     int aside_fd = openat(dir_fd, r->set_aside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (aside_fd < 0)
         return fail(e, r->dir, r->set_aside);
+    tb_give_to_owner(aside_fd, r->dir);
     for (size_t i = 0; i < sizeof files / sizeof *files && e->code == TB_OK; i++)
         if (linkat(dir_fd, files[i], aside_fd, files[i], 0) != 0 && errno != ENOENT)
             fail(e, r->dir, "setting the journal aside");

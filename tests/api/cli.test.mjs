@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -27,6 +27,51 @@ test('help names every command, for people who ask and for those who erred', () 
   }
   assert.notEqual(run(['serve', '--brew']).code, 0);
   assert.notEqual(run(['serve', '--port']).code, 0);
+});
+
+test('each line of help on an option has what the option takes, a gap, and what it does', () => {
+  let n = 0;
+  for (const command of ['serve', 'top', 'health', 'user list', 'import', 'restore', 'cert', 'sync status']) {
+    for (const [line] of run(['help', ...command.split(' ')]).all.matchAll(/^ +--.*$/gm)) {
+      assert.match(line, /^ +--[a-z-]+( [A-Z=]+)? {2,}\S/);
+      n++;
+    }
+  }
+  assert.ok(n > 25, `${n}`);
+  assert.match(run(['help', 'man']).stdout, /^how often to look/m);
+});
+
+test('a URL of a centre that cannot be understood is a wrong setting, for every command, before anything is made', async () => {
+  const dir = await tempDir();
+  for (const url of ['mysql://u:p@', 'postgres://u:p@h/d', 'mysql://u:p@h', 'mysql://u:p@h:99999/d', 'mysql://u:p@h/d?bogus=1']) {
+    for (const command of ['config', 'serve']) {
+      const r = run([command, '--data', join(dir, 'data'), '--port', '0', '--set', `sync.url=${url}`]);
+      assert.equal(r.code, 2, `${command} ${url}: ${r.all}`);
+      assert.match(r.stderr, /^tombolo: sync\.url/m);
+      assert.ok(!r.all.includes('u:p'), 'the password');
+    }
+  }
+  assert.deepEqual(readdirSync(dir), []);
+});
+
+test('what root makes in the folder of another user is that user\'s', { skip: process.getuid() !== 0 && 'for root only' }, async () => {
+  const [NOBODY, from, to] = [65534, tempDir(), tempDir()];
+  const server = await start({ data: from });
+  await person(server);
+  assert.equal(run(['backup', join(from, 'copy.db'), '--data', from]).code, 0);
+  await server.stop();
+  chownSync(to, NOBODY, NOBODY);
+  for (let i = 0; i < 2; i++) {
+    const restored = run(['restore', join(from, 'copy.db'), '--data', to, '--force']);
+    assert.equal(restored.code, 0, restored.all);
+  }
+  const made = run(['cert', '--self-signed', '--data', to, 'localhost']);
+  assert.equal(made.code, 0, made.all);
+  const names = readdirSync(to);
+  assert.ok(['tombolo.db', 'tombolo.lock'].every((name) => names.includes(name)) && names.some((name) => name.startsWith('replaced-')) &&
+    names.some((name) => name.endsWith('.key')), `${names}`);
+  assert.deepEqual(names.filter((name) => statSync(join(to, name)).uid !== NOBODY), []);
+  assert.equal(statSync(from).uid, 0);
 });
 
 test('bash completes commands, options, settings and files', () => {

@@ -110,7 +110,7 @@ test('with no journal, no server and no centre, status says so, and the others f
 test('an address that cannot be understood is said so without the password', () => {
   for (const command of ['parked', 'verify', 'migrate']) {
     const r = sync([command], { url: 'mysql://chat:geheim@[/chat' });
-    assert.equal(r.code, 1, r.all);
+    assert.equal(r.code, 2, r.all);
     assert.doesNotMatch(r.all, /geheim/);
   }
 });

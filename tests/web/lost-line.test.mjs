@@ -118,6 +118,9 @@ test('a message that is refused for what it is says so, and can be thrown away',
   await ann.seesState('short', 'On site');
   await ann.page.getByRole('button', { name: 'Discard' }).click();
   await ann.message('xxx').waitFor({ state: 'detached' });
+  await ann.send(`${'y'.repeat(20_000)} the end`);          // nothing is cut off unsaid
+  await ann.message('yyy').locator('.text', { hasText: 'the end' }).waitFor();
+  await ann.seesState('yyy', 'Not sent: Message content is too long');
   await ann.close();
   await server.stop();
 });

@@ -107,6 +107,37 @@ test('earlier messages come as one scrolls up, in order, and the place is kept',
   await page.close();
 });
 
+test('a message that is longer than the screen counts as read when it has been scrolled through', async () => {
+  const [joe, kay] = [await person(server, 'joe'), await person(server, 'kay')];
+  const room = await joe.room('x'.repeat(191));
+  await kay.join(room.id);
+  const long = [];
+  for (const name of ['one', 'two', 'three']) {
+    long.push((await joe.send(room.id, `${name} ${'word '.repeat(1500)}`)).id);
+  }
+  const page = await Visitor.to(server, there);
+  await page.login('kay');
+  await page.openRoom('x'.repeat(191));
+  const field = await page.field.boundingBox();
+  assert.ok(field.height < 100, `the field's hint makes it ${field.height} px high`);
+  await page.page.locator('#scroller').focus();
+  await page.page.mouse.move(150, 300);
+  for (let i = 0; i < 200 && !await page.page.locator('#scroller').evaluate((s) => s.scrollHeight - s.scrollTop - s.clientHeight < 2); i++) {
+    await page.page.mouse.wheel(0, 200);
+    await page.page.waitForTimeout(20);
+  }
+  for (const id of long) {
+    for (const deadline = Date.now() + 10_000; ; await page.page.waitForTimeout(50)) {
+      const { items: [receipt] } = (await joe.get(`/messages/${id}/receipts`)).body;
+      if (receipt?.readAt) {
+        break;
+      }
+      assert.ok(Date.now() < deadline, `message ${id} was scrolled through and is not read`);
+    }
+  }
+  await page.close();
+});
+
 test('what is at a centre out of reach is said to be there, and is fetched when it can be', async () => {
   const oda = await person(server, 'oda');
   const room = await oda.room('archive');

@@ -5,6 +5,8 @@ import { clock, count, day, state, typists, waiting, whoIsHere } from './words.j
 const GROUP_MS = 5 * 60 * 1000;     // what one says within this is one group
 const NEAR_END_PX = 80;
 const HUES = 6;
+const STEPS = Array.from({ length: 101 }, (_, i) => i / 100);
+const NAME_IN_FIELD = 30;           // letters of a room's name
 
 export class MessagesView {
   rows = new Map();                 // "m12": a message, "o<clientId>": one on its way, "d<day>", "new": elements and what they show
@@ -15,7 +17,8 @@ export class MessagesView {
   constructor({ onDetails }) {
     this.onDetails = onDetails;
     this.scroller = at('scroller');
-    this.watch = new IntersectionObserver((all) => this.moved(all), { root: this.scroller, threshold: [0, 0.5, 1] });
+    // In small steps: of one that is much taller than the screen half is never shown, and it is told of at a step only.
+    this.watch = new IntersectionObserver((all) => this.moved(all), { root: this.scroller, threshold: STEPS });
     new IntersectionObserver(([last]) => { if (last.isIntersecting && !this.chat?.open?.isPartial) { this.loadOlder(); } },
       { root: this.scroller, rootMargin: '200px 0px 0px' }).observe(at('older'));
     this.scroller.addEventListener('scroll', () => { this.isAtEnd() ? this.atEnd() : this.leftEnd(); }, { passive: true });
@@ -289,7 +292,8 @@ export class MessagesView {
     this.forgetRows([]);
     at('compose-text').value = room.draft;
     this.fit();
-    at('compose-text').placeholder = `Message to ${room.name}`;
+    const name = [...room.name];
+    at('compose-text').placeholder = `Message to ${name.slice(0, NAME_IN_FIELD).join('')}${name.length > NAME_IN_FIELD ? '…' : ''}`;
     this.isNewRoom = true;
     this.atEnd();
   }

@@ -203,9 +203,12 @@ restore_some(struct sync_engine *s)
 static void
 begin_epoch(struct sync_engine *s)
 {
-    log_warn("sync.restored", "up_to=%" PRId64 " epoch=%" PRIu32, s->restore_upto, s->me.epoch + 1);
+    uint32_t epoch = (s->me.epoch > s->epoch_there ? s->me.epoch : s->epoch_there) + 1;
+
+    log_warn("sync.restored", "up_to=%" PRId64 " epoch=%" PRIu32, s->restore_upto, epoch);
     s->restore_upto = 0;
-    s->ask.set_epoch = (struct store_set_epoch){ .epoch = s->me.epoch + 1 };
+    s->has_taken_over = true;
+    s->ask.set_epoch = (struct store_set_epoch){ .epoch = epoch };
     ready(s);
     store_set_epoch(s->with.store, &s->ask.set_epoch);
 }
@@ -287,6 +290,13 @@ find_their_end(struct sync_engine *s, const struct sync_place *p, bool *is_here,
     return TB_OK;
 }
 
+/* Also when nothing was lost: the original, or an earlier copy, may be in use somewhere. */
+static bool
+must_take_over(const struct sync_engine *s)
+{
+    return s->with.is_restore && !s->has_taken_over && s->me.own_seq > 0;
+}
+
 /* FITS_NOT: *e says why, and trying again would not help; any other failure has another code than TB_ECONFLICT. */
 static enum fit
 judge(struct sync_engine *s, const struct sync_place *p, struct tb_err *e)
@@ -306,7 +316,7 @@ judge(struct sync_engine *s, const struct sync_place *p, struct tb_err *e)
                 " enroll", me->node, p->owner_uuid, me->journal_uuid);
         return FITS_NOT;
     }
-    if (me->epoch < p->epoch) {
+    if (me->epoch < p->epoch && !s->with.is_restore) {
         tb_fail(e, TB_ECONFLICT, NULL, "the centre knows epoch %" PRIu32 " of this journal, this is %" PRIu32
                 ": a copy of it is in use", p->epoch, me->epoch);
         return FITS_NOT;
@@ -316,7 +326,7 @@ judge(struct sync_engine *s, const struct sync_place *p, struct tb_err *e)
     if (e->code != TB_OK)
         return FITS_NOT;
     if (is_common)
-        return is_longer ? WAS_RESTORED : FITS;
+        return is_longer || must_take_over(s) ? WAS_RESTORED : FITS;
     tb_fail(e, TB_ECONFLICT, NULL, "our op %" PRId64 " is another one at the centre: a copy of this journal has written there;"
             " see tombolo sync rejoin", is_longer ? me->own_seq : p->last_seq);
     return FITS_NOT;
@@ -378,7 +388,8 @@ enrol(struct sync_engine *s)
         return;
     case WAS_RESTORED:
         log_warn("sync.restoring", "from=%" PRId64 " up_to=%" PRId64, s->me.own_seq, place.last_seq);
-        s->restore_upto = place.last_seq;
+        s->restore_upto = place.last_seq > s->me.own_seq ? place.last_seq : s->me.own_seq;
+        s->epoch_there = place.epoch;
         engine_move(s, SYNC_RESTORING);
         return;
     case FITS_NOT:

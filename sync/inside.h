@@ -83,6 +83,8 @@ struct sync_engine {
         struct store_set_epoch   set_epoch;
     } ask;
     int64_t            restore_upto;            /* own ops that the journal has lost and the centre has */
+    uint32_t           epoch_there;             /* as of the last enrolment */
+    bool               has_taken_over;          /* with.is_restore: done */
     bool               holds_users;             /* the store takes nothing from users until they are back */
     struct tb_arena    mem;                     /* of these */
     struct store_entry entries[STORE_REMOTE_MAX];

@@ -319,7 +319,7 @@ static enum tb_code
 heads(struct sync_target *t, const struct store_identity *me, void (*each)(void *ctx, const struct sync_head *), void *ctx,
       struct tb_err *e)
 {
-    return read_heads(&self(t)->link, me->node, each, ctx, e);
+    return read_heads(&self(t)->link, me, each, ctx, e);
 }
 
 static enum tb_code

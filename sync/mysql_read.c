@@ -6,18 +6,23 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* Where others stand and whose our number is, as of one moment: what others wrote before a copy took it over knows nothing of
+ * that copy, and what they wrote afterwards lies beyond these heads. */
 enum tb_code
-read_heads(struct mysql_link *l, uint32_t but_node, void (*each)(void *ctx, const struct sync_head *), void *ctx,
+read_heads(struct mysql_link *l, const struct store_identity *me, void (*each)(void *ctx, const struct sync_head *), void *ctx,
            struct tb_err *e)
 {
     struct mysql_answer r;
-    char        sql[160];
+    bool                is_ours = false;
 
-    snprintf(sql, sizeof sql,
-             "SELECT `id`,`uuid`,`last_seq`,`floor`,`chain` FROM `site` WHERE `id`<>%" PRIu32 " ORDER BY `id`", but_node);
-    if (answer_ask(l, "heads", tb_str_of(sql), 5, &r, e) != TB_OK)
+    if (answer_ask(l, "heads", TB_LIT("SELECT `id`,`uuid`,`last_seq`,`floor`,`chain`,`epoch` FROM `site` ORDER BY `id`"), 6, &r, e) !=
+        TB_OK)
         return e->code;
     while (answer_next(&r)) {
+        if ((uint32_t)answer_number(&r, 0, UINT32_MAX) == me->node) {
+            is_ours = tb_str_eq(answer_text(&r, 1), tb_str_of(me->journal_uuid)) && answer_number(&r, 5, UINT32_MAX) == me->epoch;
+            continue;
+        }
         struct sync_head head = { .node = (uint32_t)answer_number(&r, 0, UINT32_MAX), .last_seq = answer_number(&r, 2, INT64_MAX),
                                   .floor = answer_number(&r, 3, INT64_MAX) };
         tb_str chain = answer_text(&r, 4);
@@ -29,6 +34,8 @@ read_heads(struct mysql_link *l, uint32_t but_node, void (*each)(void *ctx, cons
         memcpy(head.chain, chain.p, sizeof head.chain);
         each(ctx, &head);
     }
+    if (e->code == TB_OK && !is_ours)
+        tb_fail(e, TB_EIO, NULL, "heads: our number has gone on without us");
     answer_free(&r);
     return e->code;
 }

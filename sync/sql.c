@@ -449,6 +449,19 @@ note_last(struct sql_batch *b, const struct store_entry *entry)
     memcpy(b->last_chain, entry->chain, sizeof b->last_chain);
 }
 
+/* One that the centre had parked and a retry replaced, in a journal that has it back: it keeps its place, as it did there. */
+static enum tb_code
+add_parked_again(struct sql_batch *b, const struct store_entry *entry, struct tb_err *e)
+{
+    struct mark marks[SHAPE_COUNT];
+
+    mark(b, marks);
+    add_log(b, entry, OP_PARKED);
+    if (take_back_if_full(b, marks, e) == TB_OK)
+        note_last(b, entry);
+    return e->code;
+}
+
 enum tb_code
 sql_batch_add(struct sql_batch *b, const struct store_entry *entry, struct tb_err *e)
 {
@@ -457,6 +470,8 @@ sql_batch_add(struct sql_batch *b, const struct store_entry *entry, struct tb_er
     struct op       op;
 
     assert(entry->seq == b->last_seq + 1);
+    if (entry->kind == OP_PARKED)
+        return add_parked_again(b, entry, e);
     if (op_parse(entry->kind, entry->version, entry->body, &mem, &op, e) != TB_OK) {
         tb_arena_fini(&mem);
         return tb_wrap(e, "op %" PRId64, entry->seq);

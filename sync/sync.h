@@ -19,6 +19,7 @@ struct sync_settings {
     unsigned lease_days; /* a site that has been silent for longer is waited for no more */
     int                    connect_timeout_ms;
     int                    io_timeout_ms;       /* for one answer of the centre */
+    bool                   is_restore;          /* the journal was just put in its place: it takes over from whoever had its number */
     const char            *dir;                 /* the data folder, where it is kept that sync is paused; NULL: it is not kept */
     /* hears on the sync thread of messages that are at the centre since at (ms); sent is borrowed for the call; or NULL */
     void                 (*on_synced)(void *ctx, const struct sync_sent *sent, size_t n, int64_t at);

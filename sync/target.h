@@ -68,7 +68,8 @@ struct sync_target_ops {
     enum tb_code (*take_number)(struct sync_target *, const struct store_identity *me, uint32_t *node, struct tb_err *e);
     /* From now on only this epoch of ours may write there. */
     enum tb_code (*set_epoch)(struct sync_target *, const struct store_identity *me, struct tb_err *e);
-    /* Where all other sites stand. */
+    /* Where all other sites stand. TB_EIO, too, when our number is there another journal's or of another epoch: begin anew, and
+     * nothing of the others may be applied. */
     enum tb_code (*heads)(struct sync_target *, const struct store_identity *me,
                           void (*each)(void *ctx, const struct sync_head *), void *ctx, struct tb_err *e);
     /* Ops of one site with after < seq <= upto, in order: at most max, fewer when their bodies exceed max_bytes, but one. */

@@ -100,7 +100,7 @@ meet_centre(const struct tb_config *c, struct restored *d, struct tb_err *e)
 
     if (store_open(&store, &journal, e) != TB_OK)
         return e->code;
-    const struct sync_settings settings = { .store = store, .clock = &tb_clock_system, .url = c->sync.url,
+    const struct sync_settings settings = { .store = store, .clock = &tb_clock_system, .url = c->sync.url, .is_restore = true,
                                             .batch = (size_t)c->sync.batch, .io_timeout_ms = (int)c->sync.io_timeout_ms,
                                             .connect_timeout_ms = (int)c->sync.connect_timeout_ms };
     if (sync_open(&sync, &settings, e) == TB_OK)
@@ -136,17 +136,18 @@ tell_centre(const struct restored *d)
              "and the log tells of them (journal.step_back).");
         break;
     case PAUSED:
-        puts("Sync is paused (tombolo sync resume). Before anybody writes, start the server with nobody let in and resume: what the\n"
-             "centre has of this journal comes back then. If people write first, sync stops as diverged.");
+        puts("Sync is paused (tombolo sync resume). Before anybody connects, start the server with nobody let in and resume: what\n"
+             "the centre has of this journal comes back then. If people come first, sync stops as diverged.");
         break;
     case MET:
         printf("The centre was reached: %" PRId64 " changes that the backup did not have came back. Start the server; it goes on\n"
                "under the next epoch, and whoever still runs the original is refused by the centre from now on.\n", d->n_back);
         break;
     case MISSED:
-        printf("The centre was not reached (%s). Before anybody writes, the server must reach it once: what the centre has of this\n"
-               "journal comes back then (writes are answered with 503 meanwhile). If people write first, sync stops as diverged, and\n"
-               "tombolo sync rejoin gives what they wrote new ids.\n", d->why[0] != '\0' ? d->why : "it did not answer");
+        printf("The centre was not reached (%s). Before anybody connects, the server must reach it once: what the centre has of this\n"
+               "journal comes back then (writes are answered with 503 meanwhile). Coming and going is stored as well: if people come\n"
+               "first, sync stops as diverged, and tombolo sync rejoin gives what they wrote new ids.\n",
+               d->why[0] != '\0' ? d->why : "it did not answer");
         break;
     case APART:
         printf("The centre does not take it: %s\nService on site can begin; tombolo sync status says what to do.\n", d->why);

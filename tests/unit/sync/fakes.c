@@ -299,8 +299,10 @@ static enum tb_code
 heads(struct sync_target *t, const struct store_identity *me, void (*each)(void *ctx, const struct sync_head *), void *ctx,
       struct tb_err *e)
 {
-    (void)t, (void)me;
+    (void)t;
     fakes.n_looks++;
+    if (me->epoch != fakes.place.epoch)
+        return tb_fail(e, TB_EIO, NULL, "heads: another epoch");
     for (int i = 0; i < 2; i++)
         if (fakes.heads[i].node != 0)
             each(ctx, &fakes.heads[i]);

@@ -32,7 +32,8 @@ export interface Member { id: Id; userId: Id; roomId: Id }
 
 export interface User { id: Id; email: string; username: string; createdAt: Time; /** null: never. */ lastSeen: Time | null }
 export interface Session { user: User; token: Token }
-export interface Account { user: User }
+/** token: only when the password was set, which ends all older ones. */
+export interface Account { user: User; token?: Token }
 export interface NewRoom { id: Id; name: string; isPrivate: boolean; createdAt: Time; members: Member[] }
 export interface Room { id: Id; name: string; isPrivate: boolean; createdAt: Time; unread: number; lastMessage: Message | null }
 export type Rooms = Room[];
@@ -63,7 +64,7 @@ export interface Failure {
 
 // ---- REST: requests ----
 
-export interface RegisterBody { email: string; username: string; password: string }
+export interface RegisterBody { email: string; username: string; password: string; registrationToken?: string }
 export interface LoginBody { email: string; password: string }
 export interface ChangeMeBody { email?: string | null; username?: string | null; password?: string | null; currentPassword: string }
 export interface CreateRoomBody { name: string; isPrivate?: boolean | null }

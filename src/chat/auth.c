@@ -38,7 +38,7 @@ post_job(struct chat_call *call, struct chat_hash_job *job, const struct chat_se
 static tb_str
 make_token(struct chat_call *call, const struct store_user *user, struct tb_arena *mem)
 {
-    char *made = chat_token_make(call->chat->tokens, user->id, user->email, tb_wall_ms(call->chat->clock));
+    char *made = chat_token_make(call->chat->tokens, user, tb_wall_ms(call->chat->clock));
 
     if (made == NULL)
         tb_fail(&call->err, TB_EINTERNAL, NULL, "no token for user %lld", (long long)user->id);
@@ -85,13 +85,29 @@ on_register_hashed(struct chat_hash_job *job)
     store_add_user(r->call.chat->store, &r->add);
 }
 
+/* Tries of the token are counted with those of passwords. */
+static enum tb_code
+check_may_register(const struct chat *c, tb_str token, struct tb_err *e)
+{
+    tb_str wanted = tb_buf_str(&c->registration_token);
+
+    if (c->registration == CHAT_REGISTRATION_CLOSED)
+        return tb_fail(e, TB_EDENIED, "Registration is closed", "auth.registration");
+    if (c->registration == CHAT_REGISTRATION_TOKEN &&
+        (token.n != wanted.n || sodium_memcmp(token.p, wanted.p, wanted.n) != 0))
+        return tb_fail(e, TB_EDENIED, "Registration needs a registrationToken", "another registration token, or none");
+    return TB_OK;
+}
+
 static enum tb_code
 check_register(struct chat_register *r, struct tb_err *e)
 {
     if (chat_check_email(&r->email, e) != TB_OK || chat_check_username(&r->username, e) != TB_OK ||
         chat_check_password(r->password.n, e) != TB_OK)
         return e->code;
-    return chat_gate_address(r->call.chat, r->call.peer, e);
+    if (chat_gate_address(r->call.chat, r->call.peer, e) != TB_OK)
+        return e->code;
+    return check_may_register(r->call.chat, r->registration_token, e);
 }
 
 void
@@ -141,6 +157,7 @@ upgrade(struct chat_login *l)
     l->upgrade.user_id = l->find.user.id;
     l->upgrade.password_hash = tb_str_of(l->job.hash);
     l->upgrade.only_if_hash = l->find.password_hash;
+    l->upgrade.is_same_password = true;
     chat_ready(&l->call, &l->upgrade.op, on_upgraded);
     store_change_user(l->call.chat->store, &l->upgrade);
 }
@@ -168,6 +185,8 @@ on_login_verified(struct chat_hash_job *job)
         tb_fail(&l->call.err, TB_EAUTH, NULL, "the dummy hash was matched");
     if (job->err.code == TB_OK && is_known && (l->find.is_parked || l->n_losers_tried > 0))
         tb_fail(&l->call.err, TB_ECONFLICT, NULL, "e-mail of user %lld is parked", (long long)l->find.user.id);
+    if (job->err.code == TB_OK && is_known && l->find.user.is_disabled)
+        tb_fail(&l->call.err, TB_EDENIED, "This account is disabled", "user %lld", (long long)l->find.user.id);
     if (l->call.err.code == TB_EAUTH)
         l->call.err.say = "Invalid email or password";
     if (l->call.err.code != TB_OK)
@@ -216,6 +235,7 @@ finish_change(struct chat_change_me *m)
     chat_done(&m->call);
 }
 
+/* A new password ends all tokens of before, also the one that this call came with. */
 static void
 on_changed(struct store_op *op)
 {
@@ -223,6 +243,8 @@ on_changed(struct store_op *op)
 
     m->user = &m->change.user;
     m->call.err = op->err;
+    if (op->err.code == TB_OK && m->change.password_hash.p != NULL)
+        m->token = make_token(&m->call, m->user, &op->mem);
     finish_change(m);
 }
 

@@ -56,6 +56,8 @@ chat_open(struct chat **out, const struct chat_settings *settings, struct tb_err
     c->mailbox = settings->mailbox;
     c->clock = settings->clock;
     c->hash_queue = settings->hasher.queue;
+    c->registration = settings->registration;
+    tb_buf_add(&c->registration_token, settings->registration_token);
     c->beyond = settings->beyond;
     c->beyond_ctx = settings->beyond_ctx;
     c->limits = settings->limits;
@@ -85,6 +87,7 @@ chat_close(struct chat **c)
     chat_limit_free(&(*c)->sends);
     chat_limit_free(&(*c)->accounts);
     chat_limit_free(&(*c)->addresses);
+    tb_buf_fini(&(*c)->registration_token);
     tb_free(*c);
     *c = NULL;
 }

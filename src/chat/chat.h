@@ -28,6 +28,8 @@ struct chat_limits {                        /* see limit.* in conf/tombolo.conf;
     size_t   read_ids;                      /* message ids in one call */
 };
 
+enum chat_registration { CHAT_REGISTRATION_OPEN, CHAT_REGISTRATION_TOKEN, CHAT_REGISTRATION_CLOSED };
+
 struct chat_settings {
     struct store          *store;           /* outlives the chat */
     struct tb_mailbox     *mailbox;         /* the loop's; outlives the chat */
@@ -35,6 +37,8 @@ struct chat_settings {
     struct chat_limits     limits;
     struct chat_hasher_settings hasher;
     struct chat_token_settings  token;      /* its texts are copied */
+    enum chat_registration registration;
+    tb_str                 registration_token;      /* copied */
     const struct store_beyond_ops *beyond;  /* how the centre is asked for what has left the journal; NULL: there is none */
     void                          *beyond_ctx;
 };
@@ -57,6 +61,7 @@ enum { CHAT_OPS = 3 };                          /* no call needs more of the sto
 struct chat_call {                              /* the first member of every call below */
     void           (*on_done)(struct chat_call *);  /* in */
     int64_t          user_id;                   /* in: who asks; 0 where nobody is known yet */
+    struct store_who who;                       /* in: of the token that came with the call; all 0: it was looked at before */
     tb_str           about;                     /* in: what the log says whom it is for (log_about); borrowed until on_done */
     tb_str           peer;                      /* in: his address, where passwords are tried; borrowed until on_done */
     const atomic_bool *is_unwanted;             /* in: NULL, or once it is true the call may end early, with TB_EBUSY. Not for
@@ -71,11 +76,12 @@ void chat_call_fini(struct chat_call *call);    /* frees what the out members po
 
 /* ---- accounts ---- */
 
-/* Passwords are overwritten before on_done. TB_EINPUT, TB_ELIMIT, TB_ETAKEN. */
+/* Passwords are overwritten before on_done. TB_EINPUT, TB_ELIMIT, TB_ETAKEN; TB_EDENIED: chat_settings.registration. */
 struct chat_register {
     struct chat_call   call;
     tb_str             email, username;         /* in: borrowed until on_done */
     struct chat_secret password;                /* in: borrowed until on_done */
+    tb_str             registration_token;      /* in: p NULL for none; borrowed until on_done */
     const struct store_user *user;              /* out */
     tb_str             token;                   /* out */
     struct chat_hash_job   job;                 /* the chat's, as is the next */
@@ -84,7 +90,8 @@ struct chat_register {
 void chat_register(struct chat *, struct chat_register *);
 
 /* TB_EAUTH: the same text after the same time whether or not the e-mail is known. TB_ECONFLICT, after the password was
- * right: the e-mail belongs to another account. TB_ELIMIT: counted before the password is looked at. */
+ * right: the e-mail belongs to another account; TB_EDENIED likewise: the account is disabled. TB_ELIMIT: counted
+ * before the password is looked at. */
 struct chat_login {
     struct chat_call   call;
     tb_str             email;                   /* in: borrowed until on_done */
@@ -105,6 +112,7 @@ struct chat_change_me {
     tb_str             email, username;         /* in: borrowed until on_done */
     struct chat_secret password, current;       /* in: borrowed until on_done */
     const struct store_user *user;              /* out */
+    tb_str                   token;             /* out: p NULL unless the password was set: those of before have ended */
     struct chat_hash_job     job;               /* the chat's, as are the next */
     struct store_find_user   find;
     struct store_change_user change;

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "store/hlc.h"
 
 #include <inttypes.h>
 
@@ -478,6 +479,7 @@ ask_page(struct client *c)
 
     p->client = c;
     p->r.user_id = c->user->id;
+    p->r.op.who = c->claims.who;
     p->r.seen = c->seen;
     p->r.max_events = c->page_events;
     p->r.op.reply_to = c->live->settings.mailbox;
@@ -584,6 +586,10 @@ take_page(struct client *c, struct store_catch_up *r)
     struct live *l = c->live;
 
     tb_count(&pages, 0);
+    if (r->op.err.code == TB_EAUTH && !c->is_accepted) {
+        client_refuse(c);
+        return;
+    }
     if (r->op.err.code != TB_OK) {      /* busy, or the disk: it comes back and tries again */
         log_warn("live.page_failed", "user=%" PRId64 " socket=%s why=\"%s\"", c->user->id, c->sid, r->op.err.why);
         client_drop(c);
@@ -638,6 +644,16 @@ feed_on_proof(struct client *c)
 
 /* ---- live ---- */
 
+/* After the batch was handed out: this ends connections. */
+static void
+end_tokens(struct live *l, const struct store_batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->events[i].op.kind == OP_PASSWORD_CHANGED)
+            live_end_tokens(l, b->events[i].op.password_changed.user_id,
+                            hlc_ms(b->events[i].op.password_changed.stamp));
+}
+
 void
 feed_on_batch(void *ctx, struct store_batch *b)
 {
@@ -655,6 +671,7 @@ feed_on_batch(void *ctx, struct store_batch *b)
     finish_touched(l, b->offset);
     l->is_feeding = false;
     tb_buf_fini(&args);
+    end_tokens(l, b);
 }
 
 static void

@@ -17,6 +17,8 @@ struct chat {
     struct chat_hasher    *hasher;
     size_t                 hash_queue;          /* how many jobs may wait for it */
     struct chat_tokens    *tokens;
+    enum chat_registration registration;
+    struct tb_buf          registration_token;
     const struct store_beyond_ops *beyond;     /* NULL: there is no centre */
     void                  *beyond_ctx;
     unsigned char          login_key[LOGIN_KEY_BYTES];
@@ -39,6 +41,7 @@ static inline void
 chat_ready(struct chat_call *call, struct store_op *op, void (*on_done)(struct store_op *))
 {
     op->is_unwanted = call->is_unwanted;
+    op->who = call->who;
     assert(call->n_ops < CHAT_OPS);
     call->ops[call->n_ops++] = op;
     op->reply_to = call->chat->mailbox;

@@ -108,94 +108,6 @@ client_set_state(struct client *c, enum client_state to)
         tb_free(c);
 }
 
-/* ---- users ---- */
-
-struct user *
-live_find_user(const struct live *l, int64_t id)
-{
-    struct user *u;
-
-    HASH_FIND(hh, l->users, &id, sizeof id, u);
-    return u;
-}
-
-static void
-free_left_rooms(struct user *u)
-{
-    for (size_t i = 0; i < u->n_left_rooms; i++)
-        tb_str_free(&u->left_rooms[i]);
-    tb_free(u->left_rooms);
-    u->left_rooms = NULL;
-    u->n_left_rooms = 0;
-}
-
-void
-live_forget_user(struct live *l, struct user *u)
-{
-    assert(u->n_clients == 0 && !u->is_changed);
-    HASH_DEL(l->users, u);
-    free_left_rooms(u);
-    tb_free(u);
-}
-
-static struct user *
-take_user(struct live *l, int64_t id)
-{
-    struct user *u = live_find_user(l, id);
-
-    if (u == NULL) {
-        u = TB_NEW(struct user);
-        u->id = id;
-        HASH_ADD(hh, l->users, id, sizeof u->id, u);
-    }
-    return u;
-}
-
-static void
-add_client(struct user *u, struct client *c)
-{
-    c->user = u;
-    c->next = u->clients;
-    if (c->next != NULL)
-        c->next->prev = c;
-    u->clients = c;
-    u->n_clients++;
-    u->offline_at_ms = 0;
-}
-
-/* When nobody else is left of him: where he was, so that those who shared a room with him can be told. */
-static void
-keep_left_rooms(struct user *u, const struct sio_socket *socket)
-{
-    free_left_rooms(u);
-    u->n_left_rooms = sio_room_count(socket);
-    u->left_rooms = tb_alloc(u->n_left_rooms * sizeof *u->left_rooms);
-    for (size_t i = 0; i < u->n_left_rooms; i++)
-        u->left_rooms[i] = tb_str_dup(sio_room_at(socket, i));
-}
-
-static void
-remove_client(struct client *c)
-{
-    struct user *u = c->user;
-
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        u->clients = c->next;
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-    if (--u->n_clients > 0)
-        return;
-    if (u->is_announced || u->is_changed) {
-        if (c->is_accepted)         /* else it was in no rooms, and those of the one before it stand */
-            keep_left_rooms(u, c->socket);
-        presence_went(c->live, u);
-    } else {
-        live_forget_user(c->live, u);   /* nobody ever heard of him */
-    }
-}
-
 /* ---- connecting ---- */
 
 static tb_str
@@ -232,17 +144,17 @@ mode_of(const json_t *auth)
 }
 
 static struct client *
-new_client(struct live *l, struct sio_socket *sk, const struct chat_claims *who, enum offset_mode mode)
+new_client(struct live *l, struct sio_socket *sk, const struct chat_claims *claims, enum offset_mode mode)
 {
     struct client *c = TB_NEW(struct client);
 
     c->live = l;
     c->socket = sk;
     c->mode = mode;
-    c->expires_at = who->expires_at;
+    c->claims = *claims;
     c->seen = c->start = l->head;
     recovery_sid_make(c->sid);
-    add_client(take_user(l, who->user_id), c);
+    user_add_client(users_take(l, claims->who.user_id), c);
     sio_socket_set_app(sk, c);
     l->stats.clients++;
     l->stats.catching_up++;
@@ -402,10 +314,17 @@ may_have_socket(struct live *l, int64_t user_id)
 }
 
 static void
+refuse_token(struct sio_socket *sk, tb_str text)
+{
+    tb_count(&unauthorized, 0);
+    sio_refuse(sk, text, TB_STR_NULL);
+}
+
+static void
 on_connect(void *ctx, struct sio_socket *sk, tb_str auth_text)
 {
     struct live       *l = ctx;
-    struct chat_claims who;
+    struct chat_claims claims;
     struct tb_err      e = { 0 };
     json_t            *auth = json_loadb(auth_text.p, auth_text.n, JSON_ALLOW_NUL, NULL);
     tb_str             token = find_token(sk, auth);
@@ -413,15 +332,13 @@ on_connect(void *ctx, struct sio_socket *sk, tb_str auth_text)
     if (l->is_stopping) {
         sio_conn_close(sio_socket_conn(sk), EIO_AT_ONCE);
     } else if (token.n == 0) {
-        tb_count(&unauthorized, 0);
-        sio_refuse(sk, TB_LIT(TEXT_MISSING), TB_STR_NULL);
-    } else if (chat_authenticate(l->settings.chat, token, &who, &e) != TB_OK) {
-        tb_count(&unauthorized, 0);
-        sio_refuse(sk, TB_LIT(TEXT_INVALID), TB_STR_NULL);
-    } else if (!may_have_socket(l, who.user_id)) {
+        refuse_token(sk, TB_LIT(TEXT_MISSING));
+    } else if (chat_authenticate(l->settings.chat, token, &claims, &e) != TB_OK) {
+        refuse_token(sk, TB_LIT(TEXT_INVALID));
+    } else if (!may_have_socket(l, claims.who.user_id)) {
         sio_conn_close(sio_socket_conn(sk), EIO_AT_ONCE);
     } else {
-        begin(new_client(l, sk, &who, mode_of(auth)), auth);
+        begin(new_client(l, sk, &claims, mode_of(auth)), auth);
     }
     json_decref(auth);
 }
@@ -438,6 +355,29 @@ on_event(void *ctx, struct sio_socket *sk, const struct sio_event *ev)
         events_take(c, ev);
 }
 
+/* From here on the socket is nobody's. */
+static void
+end_client(struct client *c)
+{
+    delivery_forget(c);
+    user_remove_client(c);
+    sio_socket_set_app(c->socket, NULL);
+    c->socket = NULL;
+    c->live->stats.clients--;
+    assert(!c->is_touched);         /* nothing ends a connection while a batch is handed out */
+    client_set_state(c, CLIENT_GONE);
+}
+
+void
+client_refuse(struct client *c)
+{
+    struct sio_socket *sk = c->socket;
+
+    assert(!c->is_accepted);
+    end_client(c);
+    refuse_token(sk, TB_LIT(TEXT_INVALID));
+}
+
 static void
 on_disconnect(void *ctx, struct sio_socket *sk, enum sio_reason why)
 {
@@ -447,13 +387,7 @@ on_disconnect(void *ctx, struct sio_socket *sk, enum sio_reason why)
     if (c == NULL)
         return;
     log_debug("live.disconnect", "user=%" PRId64 " socket=%s why=\"%s\"", c->user->id, c->sid, sio_reason_text(why));
-    delivery_forget(c);
-    remove_client(c);
-    c->socket = NULL;
-    c->live->stats.clients--;
-    sio_socket_set_app(sk, NULL);
-    assert(!c->is_touched);         /* nothing ends a connection while a batch is handed out */
-    client_set_state(c, CLIENT_GONE);
+    end_client(c);
 }
 
 static void
@@ -552,27 +486,6 @@ static const struct sio_server_handler server_handler = { .allow = allow, .on_op
 
 /* ---- time ---- */
 
-static void
-close_expired(struct live *l)
-{
-    int64_t      now = tb_wall_ms(l->settings.clock);
-    struct user *next_user;
-
-    for (struct user *u = l->users; u != NULL; u = next_user) {
-        struct client *next;
-        next_user = u->hh.next;
-        for (struct client *c = u->clients; c != NULL; c = next) {
-            next = c->next;
-            if (c->expires_at <= now) {
-                bool is_last = u->n_clients == 1;
-                client_drop(c);
-                if (is_last)
-                    break;          /* the user may be gone with it */
-            }
-        }
-    }
-}
-
 void
 live_tick(struct live *l)
 {
@@ -584,7 +497,7 @@ live_tick(struct live *l)
     presence_tick(l, now);
     returning_tick(l, now);
     if (now >= l->sweep_at_ms) {
-        close_expired(l);
+        users_drop_expired(l);
         l->sweep_at_ms = now + SWEEP_MS;
     }
     live_wake(l, l->sweep_at_ms);

@@ -36,7 +36,7 @@ struct client {                         /* one socket of one user */
     uint32_t           n_repeated;      /* of those, how many have come by again since it fell behind in that op */
     int64_t            handed_pos;
     uint32_t           page_events;     /* of the next page: what fitted last time, and more */
-    int64_t            expires_at;      /* of the token, ms */
+    struct chat_claims claims;          /* of its token */
     bool               is_accepted, is_recovered, is_waiting;   /* is_waiting: an answer of the store is awaited */
     bool               is_in_later_rooms;   /* those at the end of a page that was not sent whole: the ring cannot go on there */
     bool               is_touched;      /* got something from the batch under way */
@@ -140,6 +140,17 @@ void         live_forget_user(struct live *l, struct user *u);      /* he is off
 void         client_set_state(struct client *c, enum client_state to);
 tb_str       client_about(const struct client *c, char out[LOG_ABOUT_SIZE]);    /* for the log: whose socket */
 void         client_drop(struct client *c);     /* ends the connection; the client will come back */
+void         client_refuse(struct client *c);   /* one that was not accepted yet: its token is not good. c is freed */
+
+/* users.c */
+struct user *users_take(struct live *l, int64_t id);    /* the user of this id, made when they are not here */
+void         user_add_client(struct user *u, struct client *c);
+void         user_remove_client(struct client *c);      /* the user may be gone with it */
+void         users_drop_expired(struct live *l);        /* closes the sockets whose tokens have expired */
+
+/* Closes the user's sockets whose tokens are of an older generation (struct store_who). Not while a batch is handed out. */
+void live_end_tokens(struct live *l, int64_t user_id, int64_t generation);
+
 tb_str       live_room_name(int64_t room_id, char out[24]);
 
 /* feed.c */

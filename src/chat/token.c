@@ -10,13 +10,13 @@
 
 #define MAX_ID INT64_C(9007199254740991)    /* 2^53-1 */
 #define DAY_S  INT64_C(86400)
-#define MAX_S  (INT64_MAX / 1000)           /* beyond it seconds are no milliseconds */
+#define MAX_S  (INT64_MAX / 1000 - 1)       /* beyond it seconds are no milliseconds */
 
 struct chat_tokens {                        /* all but the issuers fixed once open */
     struct tb_buf secret;
     char          issuer[CHAT_ISSUER_MAX], also[CHAT_ISSUER_MAX];
     unsigned      days;
-    int64_t       after_s;
+    int64_t       after_s, lost_from_s, lost_upto_s;
     bool          legacy;
 };
 
@@ -39,6 +39,8 @@ chat_tokens_open(struct chat_tokens **out, const struct chat_token_settings *set
     copy_issuer(t->also, settings->also);
     t->days = settings->days;
     t->after_s = settings->after / 1000;
+    t->lost_from_s = settings->lost_from / 1000;
+    t->lost_upto_s = settings->lost_upto / 1000;
     t->legacy = settings->legacy;
     *out = t;
 }
@@ -71,13 +73,15 @@ key_of(const struct chat_tokens *t)
 
 /* libjwt allocates with malloc, and so does tb_alloc: its text is freed as ours. */
 char *
-chat_token_make(const struct chat_tokens *t, int64_t user_id, tb_str email, int64_t now)
+chat_token_make(const struct chat_tokens *t, const struct store_user *user, int64_t now)
 {
-    jwt_t *j = NULL;
-    char  *email_c = tb_str_to_c(email), *text = NULL;
-    bool   ok = jwt_new(&j) == 0 && jwt_set_alg(j, JWT_ALG_HS256, key_of(t), (int)t->secret.n) == 0 &&
-              jwt_add_grant_int(j, "id", user_id) == 0 && jwt_add_grant(j, "email", email_c) == 0 &&
-              jwt_add_grant(j, "iss", t->issuer) == 0 && jwt_add_grant_int(j, "iat", now / 1000) == 0 &&
+    jwt_t  *j = NULL;
+    int64_t iat = now / 1000 > t->lost_upto_s ? now / 1000 : t->lost_upto_s + 1;    /* what we make is not lost */
+    char   *email_c = tb_str_to_c(user->email), *text = NULL;
+    bool    ok = jwt_new(&j) == 0 && jwt_set_alg(j, JWT_ALG_HS256, key_of(t), (int)t->secret.n) == 0 &&
+              jwt_add_grant_int(j, "id", user->id) == 0 && jwt_add_grant(j, "email", email_c) == 0 &&
+              jwt_add_grant_int(j, "gen", user->generation) == 0 &&
+              jwt_add_grant(j, "iss", t->issuer) == 0 && jwt_add_grant_int(j, "iat", iat) == 0 &&
               jwt_add_grant_int(j, "exp", now / 1000 + t->days * DAY_S) == 0;
 
     if (ok)
@@ -85,6 +89,15 @@ chat_token_make(const struct chat_tokens *t, int64_t user_id, tb_str email, int6
     jwt_free(j);
     tb_free(email_c);
     return text;
+}
+
+/* 0: it is not there, or of another type. */
+static int64_t
+number_of(jwt_t *j, const char *claim)
+{
+    errno = 0;
+    int64_t v = jwt_get_grant_int(j, claim);
+    return errno == 0 ? v : 0;
 }
 
 static bool
@@ -125,16 +138,31 @@ is_from_us(const struct chat_tokens *t, jwt_t *j)
     errno = 0;
     const char *iss = jwt_get_grant(j, "iss");
     if (iss == NULL)
-        return t->legacy && errno == ENOENT;
+        return t->legacy && errno == ENOENT && number_of(j, "gen") == 0;
     return strcmp(iss, t->issuer) == 0 || (t->also[0] != '\0' && strcmp(iss, t->also) == 0);
+}
+
+/* Tokens of the old backend have no generation. They give whole seconds, so they may be as late as the second's end. */
+static struct store_who
+who_of(jwt_t *j, int64_t id)
+{
+    return (struct store_who){ .user_id = id, .generation = number_of(j, "gen"),
+                               .issued_at = number_of(j, "iat") * 1000 + 999 };
+}
+
+static bool
+is_lost(const struct chat_tokens *t, int64_t iat)
+{
+    return iat > t->lost_from_s && iat <= t->lost_upto_s;
 }
 
 static enum tb_code
 check_claims(const struct chat_tokens *t, jwt_t *j, int64_t now, struct chat_claims *out, struct tb_err *e)
 {
-    int64_t id = jwt_get_grant_int(j, "id");
-    int64_t exp = jwt_get_grant_int(j, "exp");
-    int64_t nbf = jwt_get_grant_int(j, "nbf");
+    int64_t id = number_of(j, "id");
+    int64_t exp = number_of(j, "exp");
+    int64_t nbf = number_of(j, "nbf");
+    int64_t iat = number_of(j, "iat");
 
     if (!is_hs256(j))
         return tb_fail(e, TB_EAUTH, NULL, "token: another alg");
@@ -144,11 +172,15 @@ check_claims(const struct chat_tokens *t, jwt_t *j, int64_t now, struct chat_cla
         return tb_fail(e, TB_EAUTH, NULL, "token: no id");
     if (exp <= now / 1000 || exp > MAX_S)
         return tb_fail(e, TB_EAUTH, NULL, "token: expired, or no time to expire");
-    if (t->after_s != 0 && jwt_get_grant_int(j, "iat") <= t->after_s)
+    if (iat < 0 || iat > MAX_S)
+        return tb_fail(e, TB_EAUTH, NULL, "token: made at no time");
+    if (is_lost(t, iat))
+        return tb_fail(e, TB_EAUTH, NULL, "token: made after the backup that this journal was set back to");
+    if (t->after_s != 0 && iat <= t->after_s)
         return tb_fail(e, TB_EAUTH, NULL, "token: from before this journal was re-issued");
     if (nbf > now / 1000)
         return tb_fail(e, TB_EAUTH, NULL, "token: not valid yet");
-    *out = (struct chat_claims){ .user_id = id, .expires_at = exp * 1000 };
+    *out = (struct chat_claims){ .who = who_of(j, id), .expires_at = exp * 1000 };
     return TB_OK;
 }
 

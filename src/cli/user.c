@@ -184,10 +184,7 @@ run_passwd(const struct options *o)
     if (code == TB_OK) {
         tell_added(o, user);
         if (!o->as_json)
-            printf("The new password is needed from the next login on. Tokens that were given out before stay good "
-                   "until they"
-                   " expire,\n%" PRId64 " days after they were made at most.\n",
-                   c.auth.token_days);
+            puts("All tokens that were given out before have ended: the user logs in again, with the new password.");
     }
     json_decref(user);
     tb_config_fini(&c);
@@ -235,6 +232,59 @@ run_email(const struct options *o)
     return code == TB_OK ? FINE : refuse(&e);
 }
 
+/* ---- tombolo user disable, enable ---- */
+
+static enum tb_code
+set_lock(const struct options *o, const struct tb_config *c, bool is_disabled, json_t **user, struct tb_err *e)
+{
+    struct cli_journal *j = NULL;
+    int64_t             id;
+
+    if (find_user(c->server.data, tb_str_of(o->operands[0]), &id, e) != TB_OK)
+        return e->code;
+    cli_journal_open(&j, c);
+    TB_TRY(cli_journal_ask(j, "user-lock", json_pack("{s:I, s:b}", "id", (json_int_t)id, "disabled", is_disabled), user, e));
+    cli_journal_close(&j);
+    return e->code;
+}
+
+static enum exit_code
+run_lock(const struct options *o, bool is_disabled)
+{
+    struct tb_config c;
+    struct tb_err    e = { 0 };
+    json_t          *user = NULL;
+
+    if (o->n_operands != 1) {
+        fprintf(stderr, "tombolo: user %s takes one user, by id or e-mail\n", is_disabled ? "disable" : "enable");
+        return MISUSED;
+    }
+    if (!cli_load_quietly(o, &c))
+        return MISUSED;
+    enum tb_code code = set_lock(o, &c, is_disabled, &user, &e);
+    if (code == TB_OK) {
+        tell_added(o, user);
+        if (!o->as_json)
+            puts(is_disabled ? "The account is disabled: its tokens have ended, its sockets are closed, and nobody can log in to it."
+                             : "The account is enabled: the user can log in with the password that it has.");
+    }
+    json_decref(user);
+    tb_config_fini(&c);
+    return code == TB_OK ? FINE : refuse(&e);
+}
+
+static enum exit_code
+run_disable(const struct options *o)
+{
+    return run_lock(o, true);
+}
+
+static enum exit_code
+run_enable(const struct options *o)
+{
+    return run_lock(o, false);
+}
+
 /* ---- tombolo user list ---- */
 
 struct page {
@@ -260,7 +310,8 @@ add_line(struct tb_buf *out, const struct store_account *a)
     add_time(out, a->user.last_seen, "never");
     tb_buf_add(out, TB_LIT("  "));
     cli_add_plain(out, a->user.email);
-    tb_buf_add(out, a->is_parked ? TB_LIT(" (parked)  ") : TB_LIT("  "));
+    tb_buf_add(out, a->is_parked ? TB_LIT(" (parked)") : TB_LIT(""));
+    tb_buf_add(out, a->user.is_disabled ? TB_LIT(" (disabled)  ") : TB_LIT("  "));
     cli_add_plain(out, a->user.username);
     tb_buf_add_char(out, '\n');
 }
@@ -291,6 +342,7 @@ add_account(void *ctx, const struct store_account *a)
     cli_put_time(&l->json, "createdAt", a->user.created_at);
     cli_put_time(&l->json, "lastSeen", a->user.last_seen);
     cli_put_bool(&l->json, "parked", a->is_parked);
+    cli_put_bool(&l->json, "disabled", a->user.is_disabled);
     tb_json_end_object(&l->json);
 }
 
@@ -358,6 +410,12 @@ const struct command cli_user_commands[] = {
       .run = run_passwd,
       .operands = "ID|EMAIL",
       .help = "set an account's password, which is asked for on the terminal" },
+    { .name = "disable",
+      .takes = "cdsjH",
+      .run = run_disable,
+      .operands = "ID|EMAIL",
+      .help = "shut an account out: its tokens end at once, its sockets close, and nobody can log in to it" },
+    { .name = "enable", .takes = "cdsjH", .run = run_enable, .operands = "ID|EMAIL", .help = "let a disabled account in again" },
     { .name = "email",
       .takes = "cdsjH",
       .run = run_email,

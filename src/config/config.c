@@ -271,6 +271,8 @@ check_networks(const char *list, const char *name, struct tb_err *e)
     return tb_networks_parse(&unused, tb_str_of(list), e) == TB_OK ? TB_OK : tb_wrap(e, "%s", name);
 }
 
+enum { REGISTRATION_TOKEN_MIN = 16 };
+
 /* What no row can say alone. */
 static enum tb_code
 check_together(const struct tb_config *c, struct tb_err *e)
@@ -286,6 +288,9 @@ check_together(const struct tb_config *c, struct tb_err *e)
         check_networks(c->server.metrics_from, "server.metrics_from", e) != TB_OK ||
         check_networks(c->limit.exempt, "limit.exempt", e) != TB_OK)
         return e->code;
+    if (c->auth.registration == TB_REGISTRATION_TOKEN && strlen(c->auth.registration_token) < REGISTRATION_TOKEN_MIN)
+        return tb_fail(e, TB_EINPUT, NULL, "auth.registration = token needs an auth.registration_token of %d bytes or more",
+                       REGISTRATION_TOKEN_MIN);
     if (c->tls.redirect_port != 0 && c->tls.cert[0] == '\0')
         return tb_fail(e, TB_EINPUT, NULL, "tls.redirect_port needs tls.cert: there is nowhere to send people to");
     int64_t days = c->history.keep_days;    /* repeated sends and sockets that come back ask for messages that recent */

@@ -58,6 +58,8 @@ struct tb_config {
         int64_t  password_cost;             /* enum tb_password_cost; interactive */
         int64_t  hash_threads;              /* 0: max(1, cores / 2) */
         int64_t  hash_queue;                /* 256 */
+        int64_t  registration;              /* enum tb_registration; open */
+        char    *registration_token;        /* empty: none */
     } auth;
     struct {
         int64_t  messages;                  /* 5 a user per window; 0: off; TOMBOLO_RATE_LIMIT */
@@ -131,6 +133,7 @@ struct tb_config {
 enum tb_tls_version { TB_TLS_1_2, TB_TLS_1_3 };
 enum tb_audience { TB_AUDIENCE_EVERYONE, TB_AUDIENCE_SHARED_ROOMS };
 enum tb_password_cost { TB_COST_MIN, TB_COST_INTERACTIVE, TB_COST_MODERATE };
+enum tb_registration { TB_REGISTRATION_OPEN, TB_REGISTRATION_TOKEN, TB_REGISTRATION_CLOSED };
 
 struct tb_config_flag {
     const char *flag;                       /* as it was typed, for messages: "--port" */

@@ -12,11 +12,13 @@
 enum { HOUR_MS = 3600000, DAYS_MAX = 3650 };
 
 static const char *const costs[] = { "min", "interactive", "moderate", NULL };
+static const char *const registrations[] = { "open", "token", "closed", NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 static const char *const formats[] = { "logfmt", "json", NULL };
 static const char *const tls_versions[] = { "1.2", "1.3", NULL };
 static const char *const audiences[] = { "everyone", "shared-rooms", NULL };
-static_assert(TB_AUDIENCE_SHARED_ROOMS == 1 && TB_COST_MODERATE == 2 && LOG_DEBUG == 3 && LOG_JSON == 1 &&
+static_assert(TB_AUDIENCE_SHARED_ROOMS == 1 && TB_COST_MODERATE == 2 &&
+              TB_REGISTRATION_CLOSED == 2 && LOG_DEBUG == 3 && LOG_JSON == 1 &&
               TB_TLS_1_3 == 1,
               "choices are in the order of their enums");
 
@@ -109,6 +111,10 @@ const struct config_setting config_table[] = {
       .help = "threads that hash passwords; 0: half the cores" },
     { AT(auth, hash_queue), CONFIG_NUMBER, IN(auth, hash_queue), .initial = "256", .min = 1, .max = 65536,
       .help = "passwords that may wait for them" },
+    { AT(auth, registration), CONFIG_CHOICE, IN(auth, registration), .initial = "open", .choices = registrations,
+      .help = "who may register: anybody, those who have the registration token, or nobody" },
+    { AT(auth, registration_token), CONFIG_TEXT, IN(auth, registration_token), .initial = "", .max = 1024, .is_secret = true,
+      .help = "what they must bring as registrationToken; 16 bytes or more" },
 
     { AT(limit, messages), CONFIG_NUMBER, IN(limit, messages), .initial = "5", .max = 1000000, .env = "TOMBOLO_RATE_LIMIT",
       .help = "messages a user may send per window; 0: any number" },

@@ -167,7 +167,8 @@ authenticate(struct rest_exchange *x, struct tb_err *e)
     tb_str token = tb_str_trim((tb_str){ value.p + scheme.n, value.n - scheme.n });
     if (chat_authenticate(x->rest->settings.chat, token, &claims, e) != TB_OK)
         return e->code;
-    x->call.any.user_id = x->http->user_id = claims.user_id;
+    x->call.any.who = claims.who;
+    x->call.any.user_id = x->http->user_id = claims.who.user_id;
     return TB_OK;
 }
 

@@ -48,6 +48,7 @@ static const struct chat_field register_fields[] = {
       "username must be text" },
     { "password", CHAT_SECRET, offsetof(struct chat_register, password), "All fields are required",
       "password must be text" },
+    { "registrationToken", CHAT_TEXT, offsetof(struct chat_register, registration_token), NULL, "registrationToken must be text" },
 };
 
 static void
@@ -111,6 +112,10 @@ render_change(struct rest_exchange *x, struct tb_json *j)
     tb_json_open_object(j);
     tb_json_key(j, "user");
     chat_render_user(j, x->call.change.user);
+    if (x->call.change.token.p != NULL) {
+        tb_json_key(j, "token");
+        tb_json_str(j, x->call.change.token);
+    }
     tb_json_end_object(j);
 }
 

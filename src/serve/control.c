@@ -136,7 +136,7 @@ run_sync_repeat(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
 const struct control_command serve_commands[] = {
     { "sync-status", run_sync_status }, { "sync-pause", run_sync_pause }, { "sync-resume", run_sync_resume },
     { "sync-repeat", run_sync_repeat }, { "user-add", serve_user_add }, { "user-password", serve_user_password },
-    { "user-email", serve_user_email },
+    { "user-email", serve_user_email }, { "user-lock", serve_user_lock },
     { "metrics", serve_metrics }, { "health", serve_health },
     { "backup-begin", serve_backup_begin }, { "backup-status", serve_backup_status }, { "backup-end", serve_backup_end },
     { NULL, NULL },

@@ -17,6 +17,7 @@ enum tb_code serve_health(void *ctx, tb_str args, struct tb_json *j, struct tb_e
 enum tb_code serve_user_add(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_user_password(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_user_email(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
+enum tb_code serve_user_lock(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_backup_begin(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_backup_status(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code serve_backup_end(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e) TB_MUST_CHECK;

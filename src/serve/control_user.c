@@ -21,6 +21,7 @@ write_user(struct tb_json *j, const struct store_user *user)
     tb_json_key(j, "email"), tb_json_str(j, user->email);
     tb_json_key(j, "username"), tb_json_str(j, user->username);
     serve_put_time(j, "createdAt", user->created_at);
+    tb_json_key(j, "disabled"), tb_json_bool(j, user->is_disabled);
     tb_json_end_object(j);
 }
 
@@ -82,6 +83,24 @@ serve_user_password(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
         fail(e);
     r.user_id = id;
     if (e->code == TB_OK && chat_password_check_hash(r.password_hash, e) == TB_OK)
+        TB_TRY(change(((struct serve_control *)ctx)->store, &r, j, e));
+    json_decref(given);
+    return e->code;
+}
+
+enum tb_code
+serve_user_lock(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
+{
+    json_t                  *given = json_loadb(args.n > 0 ? args.p : "", args.n, 0, NULL);
+    struct store_change_user r = { 0 };
+    json_int_t               id = 0;
+    int                      is_disabled = 0;
+
+    if (json_unpack(given, "{s:I, s:b}", "id", &id, "disabled", &is_disabled) != 0)
+        fail(e);
+    r.user_id = id;
+    r.lock = is_disabled ? STORE_DISABLE : STORE_ENABLE;
+    if (e->code == TB_OK)
         TB_TRY(change(((struct serve_control *)ctx)->store, &r, j, e));
     json_decref(given);
     return e->code;

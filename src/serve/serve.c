@@ -353,7 +353,10 @@ open_chat(struct server *s)
         .hasher = { .cost = serve_password_cost(c), .threads = (unsigned)c->auth.hash_threads, .queue = (size_t)c->auth.hash_queue },
         .token = { .secret = tb_buf_str(&s->key), .issuer = has_centre ? journal.centre_uuid : journal.journal_uuid,
                    .also = has_centre ? journal.journal_uuid : NULL, .days = (unsigned)c->auth.token_days,
-                   .after = journal.reissued_at, .legacy = c->auth.legacy_tokens },
+                   .after = journal.reissued_at, .lost_from = journal.lost_from, .lost_upto = journal.lost_upto,
+                   .legacy = c->auth.legacy_tokens },
+        .registration = (enum chat_registration)c->auth.registration,
+        .registration_token = tb_str_of(c->auth.registration_token),
         .beyond = &beyond_ops, .beyond_ctx = s,
     };
     return chat_open(&s->chat, &settings, &s->err);

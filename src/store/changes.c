@@ -47,7 +47,7 @@ run_add_user(struct journal *j, const struct store_settings *limits, struct stor
     if (journal_append(j, &op, e) != TB_OK)
         return e->code;
     r->user = (struct store_user){
-        .id = op.user_registered.id, .created_at = op.user_registered.created_at,
+        .id = op.user_registered.id, .generation = hlc_ms(op.at), .created_at = op.user_registered.created_at,
         .email = tb_arena_str(&r->op.mem, r->email), .username = tb_arena_str(&r->op.mem, r->username),
     };
     return TB_OK;
@@ -65,15 +65,36 @@ change_profile(struct journal *j, struct store_change_user *r, const struct user
     return journal_append(j, &op, &r->op.err);
 }
 
+static bool
+is_to_be_disabled(const struct store_change_user *r, const struct user_row *was)
+{
+    return r->lock == STORE_AS_IT_WAS ? was->user.is_disabled : r->lock == STORE_DISABLE;
+}
+
+/* Hash and lock are one value, so that of two sites the later word on either stands. */
+static tb_str
+hash_with_lock(struct store_change_user *r, const struct user_row *was)
+{
+    tb_str hash = r->password_hash.p != NULL ? r->password_hash : was->hash;
+    tb_str lock = is_to_be_disabled(r, was) ? USER_LOCK : TB_LIT("");
+    char  *both = tb_arena_alloc(&r->op.mem, lock.n + hash.n);
+
+    memcpy(both, lock.p, lock.n);
+    memcpy(both + lock.n, hash.p, hash.n);
+    return (tb_str){ .p = both, .n = lock.n + hash.n };
+}
+
 static enum tb_code
 change_password(struct journal *j, struct store_change_user *r, const struct user_row *was)
 {
     struct op op = journal_begin(j, OP_PASSWORD_CHANGED);
 
     op.password_changed.user_id = r->user_id;
-    op.password_changed.hash = r->password_hash;
-    op.password_changed.stamp = hlc_stamp(op.at, was->password_stamp);
-    return journal_append(j, &op, &r->op.err);
+    op.password_changed.hash = hash_with_lock(r, was);
+    op.password_changed.stamp = r->is_same_password ? was->password_stamp + 1 : hlc_stamp(op.at, was->password_stamp);
+    if (journal_append(j, &op, &r->op.err) == TB_OK)
+        journal_announce(j, &op, TB_STR_NULL, TB_STR_NULL);
+    return r->op.err.code;
 }
 
 static enum tb_code
@@ -92,7 +113,8 @@ run_change_user(struct journal *j, const struct store_settings *limits, struct s
         return e->code;
     if ((r->email.p != NULL || r->username.p != NULL) && change_profile(j, r, &was) != TB_OK)
         return e->code;
-    if (r->password_hash.p != NULL && change_password(j, r, &was) != TB_OK)
+    bool is_new = r->password_hash.p != NULL || is_to_be_disabled(r, &was) != was.user.is_disabled;
+    if (is_new && change_password(j, r, &was) != TB_OK)
         return e->code;
     if (user_read(&j->db, r->user_id, &r->op.mem, &now, e) == TB_OK)
         r->user = now.user;

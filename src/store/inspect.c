@@ -141,6 +141,7 @@ each_account(struct store_inspector *i, sqlite3_stmt *st, store_account_fn *each
                                              .last_seen = db_col_int(st, 2), .email = db_col_text(st, 3),
                                              .username = db_col_text(st, 4) },
                                    .is_parked = db_col_int(st, 5) != 0 };
+        a.user.is_disabled = db_col_int(st, 6) != 0;
         each(ctx, &a);
     }
     return e->code;

@@ -39,7 +39,7 @@ bool
 news_is_for_sockets(const struct op *op)
 {
     return op->kind == OP_MESSAGE_SENT || op->kind == OP_MEMBER_JOINED || op->kind == OP_MEMBER_LEFT ||
-           op->kind == OP_DELIVERED || op->kind == OP_READ;
+           op->kind == OP_DELIVERED || op->kind == OP_READ || op->kind == OP_PASSWORD_CHANGED;
 }
 
 enum tb_code

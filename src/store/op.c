@@ -443,9 +443,11 @@ op_copy(const struct op *op, struct tb_arena *mem)
     case OP_MEMBER_JOINED:
     case OP_MEMBER_LEFT:
         return copy;
+    case OP_PASSWORD_CHANGED:
+        copy.password_changed.hash = TB_STR_NULL;   /* nobody who is told of it needs it */
+        return copy;
     case OP_PARKED:
     case OP_USER_REGISTERED:
-    case OP_PASSWORD_CHANGED:
     case OP_PROFILE_CHANGED:
     case OP_EMAIL_PARKED:
     case OP_ROOM_CREATED:

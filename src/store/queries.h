@@ -17,7 +17,9 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_UNDO, "ROLLBACK TO op")                                                                                        \
     /* self and journal */                                                                                             \
     X(Q_SELF, "SELECT uuid, epoch, node, seq, hlc, chain, users, rooms, members, messages, pushed_seq, centre_uuid,"   \
-              " (SELECT COALESCE(MAX(pos), 0) FROM journal), reissued_at FROM self")                                                \
+              " (SELECT COALESCE(MAX(pos), 0) FROM journal), reissued_at, lost_from, lost_upto FROM self")                          \
+    X(Q_SET_LOST, "UPDATE self SET lost_from = CASE lost_from WHEN 0 THEN ?1 ELSE min(lost_from, ?1) END,"             \
+                  " lost_upto = max(lost_upto, ?2)")                                                                   \
     X(Q_NEW_SELF, "INSERT INTO self (one, uuid, epoch, node, seq, hlc, chain, users, rooms, members, messages)"        \
                   " VALUES (1, ?1, 1, 0, 0, 0, ?2, 0, 0, 0, 0)")                                                       \
     X(Q_SAVE_SELF, "UPDATE self SET seq = ?1, hlc = ?2, chain = ?3, users = ?4, rooms = ?5, members = ?6, messages = ?7")\
@@ -138,16 +140,19 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_USER, "SELECT id, created_at, last_seen, email, username, password, max(email_stamp, username_stamp),"         \
               " password_stamp FROM user WHERE id = ?1 AND hlc > 0")                                                   \
     X(Q_SENDER, "SELECT username, email FROM user WHERE id = ?1 AND hlc > 0")                                          \
+    X(Q_PASSWORD_STAMP, "SELECT password_stamp FROM user WHERE id = ?1 AND hlc > 0")                                   \
     X(Q_LOGIN, "SELECT id, email_parked FROM user"                                                                     \
                " WHERE email_key = ?1 AND hlc > 0 ORDER BY email_parked, email_stamp, id LIMIT 1")                     \
     X(Q_PARKED_LOGINS, "SELECT password FROM user WHERE email_key = ?1 AND hlc > 0 AND email_parked = 1 AND id <> ?2"  \
                        " ORDER BY email_stamp, id LIMIT ?3")                                                           \
     X(Q_EMAIL_OWNER, "SELECT id FROM user WHERE email_key = ?1 AND email_parked = 0 AND hlc > 0"                       \
                      " ORDER BY email_stamp, id LIMIT 1")                                                              \
-    X(Q_ACCOUNTS, "SELECT id, created_at, last_seen, email, username, email_parked FROM user WHERE id > ?1 AND hlc > 0" \
+    X(Q_ACCOUNTS, "SELECT id, created_at, last_seen, email, username, email_parked, substr(password, 1, 1) = '!' FROM user" \
+                  " WHERE id > ?1 AND hlc > 0"                                                                         \
                   " AND (?2 = 0 OR email_parked = 1) AND (?3 = '' OR instr(lower(email), lower(?3))"                   \
                   " OR instr(lower(username), lower(?3))) ORDER BY id LIMIT ?4")                                       \
-    X(Q_ACCOUNTS_OF_EMAIL, "SELECT id, created_at, last_seen, email, username, email_parked FROM user"                 \
+    X(Q_ACCOUNTS_OF_EMAIL, "SELECT id, created_at, last_seen, email, username, email_parked,"                          \
+                           " substr(password, 1, 1) = '!' FROM user"                                                   \
                            " WHERE email_key = ?1 AND hlc > 0 ORDER BY email_parked, email_stamp, id")                 \
     /* a user of ours whose e-mail somebody else had before him */                                                     \
     X(Q_LOST_EMAILS, "SELECT u.id, u.email, u.email_stamp FROM user u WHERE u.email_key = ?1 AND u.email_node = ?2"    \

@@ -61,7 +61,7 @@ run_batch(struct reader *r, struct tb_msg_list *batch)
         log_about(op->about);
         if (e.code != TB_OK)
             op->err = e;
-        else if (!is_unwanted(op))
+        else if (!is_unwanted(op) && account_check(&r->db, &op->who, &op->err) == TB_OK)
             TB_TRY(query_run(&r->db, &own, r->settings, op));
         note_query(r, op, &begun_us);
         log_about(TB_STR_NULL);

@@ -54,12 +54,18 @@ enum tb_code store_open_read_only(const struct store *s, struct db *d, struct tb
 
 /* ---- rows that changes and queries read alike (rows.c) ---- */
 
+/* In front of the hash of an account that is disabled, as passwd(1) has it in shadow(5): no password fits, at any site. */
+#define USER_LOCK TB_LIT("!")
+
 struct user_row {
     struct store_user user;
-    tb_str            hash;
+    tb_str            hash;         /* without the lock */
     int64_t           profile_stamp, password_stamp;
 };
 enum tb_code user_read(struct db *d, int64_t id, struct tb_arena *mem, struct user_row *out, struct tb_err *e) TB_MUST_CHECK;
+
+/* TB_EAUTH: see struct store_who. */
+enum tb_code account_check(struct db *d, const struct store_who *who, struct tb_err *e) TB_MUST_CHECK;
 
 /* TB_EDENIED: he is no member. */
 enum tb_code member_check(struct db *d, int64_t room_id, int64_t user_id, struct tb_err *e) TB_MUST_CHECK;

@@ -6,7 +6,9 @@
 #include "base/owner.h"
 #include "check.h"
 #include "folder.h"
+#include "hlc.h"
 #include "inspect.h"
+#include "journal.h"
 #include "migrate.h"
 #include "queries.h"
 
@@ -104,6 +106,23 @@ bring_up(const char *folder, struct tb_err *e)
     return tb_wrap(e, "this is no backup");
 }
 
+/* Ids that were given after the backup are given anew. */
+static enum tb_code
+end_lost_tokens(const struct store_restore *r, const char *folder, struct tb_err *e)
+{
+    struct tb_buf path = TB_BUF_INIT;
+    struct db     d = { 0 };
+    struct self   own;
+
+    tb_buf_printf(&path, "%s/tombolo.db", folder);
+    if (db_open(&d, path.p, NULL, DB_READ_WRITE, store_query_texts, Q_COUNT, e) == TB_OK &&
+        journal_read_self(&d, &own, e) == TB_OK)
+        TB_TRY(db_run(&d, Q_SET_LOST, ARGS(I(hlc_ms(own.hlc)), I(tb_wall_ms(r->clock))), e));
+    db_close(&d);
+    tb_buf_fini(&path);
+    return e->code;
+}
+
 static enum tb_code
 look_into(struct store_restore *r, const char *folder, struct tb_err *e)
 {
@@ -124,7 +143,7 @@ judge(struct store_restore *r, const char *folder, struct tb_err *e)
         return e->code;
     if (r->n_faults > 0)
         return tb_fail(e, TB_EINPUT, NULL, "the backup has %zu faults", r->n_faults);
-    return look_into(r, folder, e);
+    return end_lost_tokens(r, folder, e) == TB_OK ? look_into(r, folder, e) : e->code;
 }
 
 /* ---- its place ---- */

@@ -1,6 +1,7 @@
 #pragma once
-/* A backup becomes the journal of a data folder. It is copied there, brought to this program's schema and checked as `tombolo
- * check` does before anything that is there is touched; then it takes the journal's place in one rename.
+/* A backup becomes the journal of a data folder. It is copied there, brought to this program's schema and checked as
+ * `tombolo check` does before anything that is there is touched; then it takes the journal's place in one rename. Tokens that
+ * were made after the backup end, for the ids that they name may be given anew.
  * Offline: no server may have the folder. Threads: main. */
 #include "store/follow.h"
 

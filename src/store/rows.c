@@ -2,6 +2,7 @@
  * leaves the thread. */
 #include "requests.h"
 
+#include "hlc.h"
 #include "queries.h"
 
 #include <inttypes.h>
@@ -90,6 +91,21 @@ message_read(struct db *d, const struct self *own, int64_t id, struct tb_arena *
 /* ---- members and users ---- */
 
 enum tb_code
+account_check(struct db *d, const struct store_who *who, struct tb_err *e)
+{
+    int64_t stamp = 0;
+    bool    found = false;
+
+    if (who->user_id == 0 || db_int(d, Q_PASSWORD_STAMP, ARGS(I(who->user_id)), &stamp, &found, e) != TB_OK)
+        return e->code;
+    if (!found)
+        return tb_fail(e, TB_EAUTH, NULL, "token: no user %" PRId64, who->user_id);
+    bool is_good = who->generation != 0 ? who->generation == hlc_ms(stamp) : who->issued_at >= hlc_ms(stamp);
+    return is_good ? TB_OK
+                   : tb_fail(e, TB_EAUTH, NULL, "token: of another generation of user %" PRId64, who->user_id);
+}
+
+enum tb_code
 member_check(struct db *d, int64_t room_id, int64_t user_id, struct tb_err *e)
 {
     int64_t one;
@@ -108,10 +124,15 @@ user_read(struct db *d, int64_t id, struct tb_arena *mem, struct user_row *out, 
 
     if (!db_next(d, st, e))
         return e->code != TB_OK ? e->code : tb_fail(e, TB_ENOTFOUND, "User not found", "no user %" PRId64, id);
+    tb_str hash = db_col_text(st, 5);
+    bool   is_disabled = tb_str_starts(hash, USER_LOCK);
+    if (is_disabled)
+        hash = (tb_str){ .p = hash.p + USER_LOCK.n, .n = hash.n - USER_LOCK.n };
     *out = (struct user_row){
         .user = { .id = db_col_int(st, 0), .created_at = db_col_int(st, 1), .last_seen = db_col_int(st, 2),
+                  .generation = hlc_ms(db_col_int(st, 7)), .is_disabled = is_disabled,
                   .email = tb_arena_str(mem, db_col_text(st, 3)), .username = tb_arena_str(mem, db_col_text(st, 4)) },
-        .hash = tb_arena_str(mem, db_col_text(st, 5)),
+        .hash = tb_arena_str(mem, hash),
         .profile_stamp = db_col_int(st, 6), .password_stamp = db_col_int(st, 7),
     };
     db_done(st);

@@ -33,7 +33,7 @@ struct store {
     char                 *dir, *path;
     int                   lock_fd;
     char                  uuid[UUID_SIZE], centre_uuid[UUID_SIZE];
-    int64_t               reissued_at;
+    int64_t               reissued_at, lost_from, lost_upto;
     struct checkpointer  *checkpointer;
     struct writer        *writer;
     struct reader        *readers[LANE_COUNT];
@@ -119,6 +119,8 @@ store_open(struct store **out, const struct store_settings *settings, struct tb_
         memcpy(s->uuid, j.self.uuid, sizeof s->uuid);
         memcpy(s->centre_uuid, j.self.centre_uuid, sizeof s->centre_uuid);
         s->reissued_at = j.self.reissued_at;
+        s->lost_from = j.self.lost_from;
+        s->lost_upto = j.self.lost_upto;
         TB_TRY(open_threads(s, &j, e));
     }
     if (e->code != TB_OK) {
@@ -166,6 +168,8 @@ store_status(const struct store *s, struct store_status *out)
     memcpy(out->journal_uuid, s->uuid, sizeof out->journal_uuid);
     memcpy(out->centre_uuid, s->centre_uuid, sizeof out->centre_uuid);
     out->reissued_at = s->reissued_at;
+    out->lost_from = s->lost_from;
+    out->lost_upto = s->lost_upto;
 }
 
 void

@@ -41,10 +41,19 @@ enum tb_code store_open(struct store **out, const struct store_settings *setting
  * returns. Main thread. Accepts NULL inside. */
 void store_close(struct store **s);
 
+/* In whose name a request is made, as their token says. The request fails with TB_EAUTH, and does nothing, unless the
+ * account is here and its password has not been set since: an id may have been given anew after a restore. */
+struct store_who {
+    int64_t user_id;            /* 0: nobody's name, nothing is asked */
+    int64_t generation;         /* store_user.generation when the token was made; 0: the token does not say, */
+    int64_t issued_at;          /* ms: then it must not be older than the password */
+};
+
 struct store_op {
     struct tb_msg       msg;                        /* the store's */
     struct tb_mailbox  *reply_to;                   /* in: the thread that hears on_done */
     void              (*on_done)(struct store_op *);/* in: called exactly once, also at shutdown */
+    struct store_who    who;                        /* in: all 0, or who asks */
     tb_str              about;                      /* in: for the log (log_about), or none; borrowed until on_done */
     const atomic_bool  *is_unwanted;                /* in: NULL, or once it is true a query that has not run ends with TB_EBUSY */
     struct tb_err       err;                        /* out */
@@ -59,6 +68,8 @@ void store_op_fini(struct store_op *op);            /* frees mem; the op itself 
 
 struct store_user {
     int64_t id, created_at, last_seen;              /* last_seen: 0 when never */
+    bool    is_disabled;                            /* no token is good, and a login is refused after its password was right */
+    int64_t generation;                             /* ms: when the password was last set; a stronger hash of it is none */
     tb_str  email, username;
 };
 
@@ -71,12 +82,15 @@ struct store_add_user {
 };
 void store_add_user(struct store *, struct store_add_user *);
 
-/* Any of the three may be left NULL (p == NULL) and stays as it was. TB_ENOTFOUND, TB_ETAKEN. */
+/* Any of the three may be left NULL (p == NULL) and stays as it was. A new password, and disabling and enabling, end the tokens
+ * that were made before. TB_ENOTFOUND, TB_ETAKEN. */
 struct store_change_user {
     struct store_op   op;
     int64_t           user_id;                          /* in */
     tb_str            email, username, password_hash;   /* in: borrowed until on_done */
     tb_str            only_if_hash;                     /* in: when set, nothing happens unless this is the hash now */
+    bool              is_same_password;                 /* in: only hashed anew: tokens stay good, a real change wins over it */
+    enum { STORE_AS_IT_WAS, STORE_DISABLE, STORE_ENABLE } lock;      /* in */
     struct store_user user;                             /* out */
 };
 void store_change_user(struct store *, struct store_change_user *);
@@ -309,6 +323,7 @@ struct store_status {
     char     journal_uuid[37];
     char     centre_uuid[37];   /* when the store was opened; empty: no centre was known */
     int64_t  reissued_at;       /* ms; see store/reissue.h; 0: never */
+    int64_t  lost_from, lost_upto;      /* ms; see store/restore.h; 0: never */
     uint64_t reserve_bytes;
     int64_t  free_bytes, size_bytes, wal_bytes;     /* of the disk, of the database, used of its WAL; some seconds old */
 };

@@ -185,6 +185,8 @@ is_refused(struct writer *w, struct store_op *op)
         refuse_full(op);
     else if (w->journal.is_restoring && !is_of_sync(op))
         refuse_restoring(op);
+    else
+        TB_TRY(account_check(&w->journal.db, &op->who, &op->err));
     return op->err.code != TB_OK;
 }
 

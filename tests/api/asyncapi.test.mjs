@@ -262,10 +262,10 @@ test('what comes while the disk is full, and from one who is no longer there', a
   }
   line.close();
   await me.server.stop();
+  gone.server = await start({ data: first.dir });
+  const ghost = await Line.to(gone);      // after this it would be refused
   const sql = spawnSync('sqlite3', [join(first.dir, 'tombolo.db'), `DELETE FROM user WHERE id = ${gone.id}`], { encoding: 'utf8' });
   assert.equal(sql.status, 0, sql.stderr);
-  gone.server = await start({ data: first.dir });
-  const ghost = await Line.to(gone);
   assert.equal((await ghost.ask('join_room', { roomId: other.id })).code, 'unauthorized');
   assert.equal((await ghost.ask('send_message', { roomId: own.id, content: 'x' })).code, 'unauthorized');
   ghost.close();

@@ -34,7 +34,7 @@ test('registering gives the user and a token, and never the password or its hash
 test('a token names the user and ends after seven days', async () => {
   const { user, token } = done(await register(account()), 201);
   const c = claims(token);
-  hasKeys(c, ['id', 'email', 'iss', 'iat', 'exp']);
+  hasKeys(c, ['id', 'email', 'gen', 'iss', 'iat', 'exp']);
   assert.equal(c.id, user.id);
   assert.equal(c.email, user.email);
   assert.equal(c.exp - c.iat, 7 * 24 * 3600);

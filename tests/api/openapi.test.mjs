@@ -352,6 +352,20 @@ test('a login of one whose e-mail was given to another, and of one who came from
   await second.stop();
 });
 
+test('those whom the operator does not let in', async () => {
+  const body = { email: 'eve@example.org', username: 'eve', password: 'correct horse battery' };
+  const register = (to, more) => request(to, 'POST', '/auth/register', { body: { ...body, ...more } });
+  for (const auth of [{ registration: 'closed' }, { registration: 'token', registration_token: 'sixteen bytes or more' }]) {
+    const guarded = await start({ config: { auth } });
+    assert.equal((await register(guarded, {})).status, 403);
+    await guarded.stop();
+  }
+  assert.equal((await register(server, { registrationToken: 7 })).status, 400);
+  const out = await person(server);
+  assert.equal(run(['user', 'disable', String(out.id), '--data', server.dir]).code, 0);
+  assert.equal((await request(server, 'POST', '/auth/login', { body: { email: out.user.email, password: out.password } })).status, 403);
+});
+
 // By hand: a client of HTTP does not send such things.
 async function rawAnswer(method, path, bytes, isIt = () => true) {
   const found = (text) => responses(text).find(isIt);

@@ -103,8 +103,14 @@ test('a token of another journal with the same secret is refused', async () => {
 test('tokens of the old backend, which name no issuer, count where the settings say so', async () => {
   const old = await start({ env: { JWT_SECRET: SECRET }, config: { auth: { legacy_tokens: 'yes' } } });
   const user = await person(old);
-  const legacy = (more) => token({ id: user.id, email: user.user.email, iss: undefined, ...more });
+  const legacy = (more) => token({ id: user.id, email: user.user.email, iss: undefined, gen: undefined, ...more });
   done(await use(legacy(), old), 200);
+  refused(await use(legacy({ gen: real.gen }), old), 401, 'unauthorized');
+  refused(await use(legacy({ iat: now() - 60 }), old), 401, 'unauthorized');         // older than the account
+  refused(await use(legacy({ iat: undefined }), old), 401, 'unauthorized');
+  const { token: fresh } = done(await user.patch('/auth/me', { password: 'another battery', currentPassword: user.password }), 200);
+  done(await use(fresh, old), 200);
+  refused(await use(legacy({ iat: now() - 1 }), old), 401, 'unauthorized');          // older than the password
   refused(await use(legacy({ exp: now() - 1 }), old), 401, 'unauthorized');
   refused(await use(token({ id: user.id, iss: 'someone else' }), old), 401, 'unauthorized');
   await old.stop();

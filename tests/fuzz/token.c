@@ -20,7 +20,7 @@ read_token(tb_str token)
     struct tb_err      e;
 
     if (chat_token_read(tokens, token, NOW, &claims, &e) == TB_OK)
-        assert(claims.user_id > 0 && claims.expires_at > NOW);
+        assert(claims.who.user_id > 0 && claims.expires_at > NOW);
     else
         assert(e.code == TB_EAUTH);
 }

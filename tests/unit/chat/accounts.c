@@ -91,7 +91,7 @@ a_registration_ends_with_a_token_and_a_wiped_password(void **state)
     assert_int_equal(TB_OK, c.call.err.code);
     assert_int_equal(7, c.user->id);
     assert_int_equal(TB_OK, chat_authenticate(r->chat, c.token, &claims, &e));
-    assert_int_equal(7, claims.user_id);
+    assert_int_equal(7, claims.who.user_id);
     assert_true(is_wiped(password, 13));
     chat_call_fini(&c.call);
 }
@@ -147,7 +147,7 @@ the_right_password_gives_a_token(void **state)
     settle(r);
     assert_int_equal(TB_OK, t.login.call.err.code);
     assert_int_equal(TB_OK, chat_authenticate(r->chat, t.login.token, &claims, &e));
-    assert_int_equal(7, claims.user_id);
+    assert_int_equal(7, claims.who.user_id);
     assert_true(is_wiped(t.password, 13));
     chat_call_fini(&t.login.call);
 }

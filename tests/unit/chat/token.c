@@ -16,6 +16,9 @@ static const struct chat_token_settings settings = {
     .secret = { KEY, sizeof KEY - 1 }, .issuer = ISS, .also = CENTRE, .days = 7,
 };
 
+static const struct store_user ann = { .id = INT64_C(9007199254740991), .email = TB_LIT("ann@example.org"), .generation = 5000 };
+static const struct store_user seven = { .id = 7, .email = TB_LIT("a@b"), .generation = 5000 };
+
 static void
 add_base64url(struct tb_buf *b, const void *p, size_t n)
 {
@@ -78,10 +81,11 @@ what_we_make_we_read(void **state)
     struct chat_claims  claims;
     (void)state;
     chat_tokens_open(&t, &settings);
-    char *token = chat_token_make(t, INT64_C(9007199254740991), TB_LIT("ann@example.org"), NOW);
+    char *token = chat_token_make(t, &ann, NOW);
     chat_tokens_close(&t);
     assert_int_equal(TB_OK, read_as(settings, tb_str_of(token), NOW, &claims));
-    assert_true(claims.user_id == INT64_C(9007199254740991));
+    assert_true(claims.who.user_id == INT64_C(9007199254740991));
+    assert_int_equal(5000, claims.who.generation);
     assert_true(claims.expires_at == NOW + INT64_C(7) * 86400 * 1000);
     assert_int_equal(TB_OK, read_as(settings, tb_str_of(token), claims.expires_at - 1000, &claims));
     assert_int_equal(TB_EAUTH, read_as(settings, tb_str_of(token), claims.expires_at, &claims));
@@ -204,12 +208,45 @@ without_iss_it_counts_only_where_legacy_tokens_do(void **state)
     legacy.legacy = true;
     assert_int_equal(TB_EAUTH, read_as(settings, tb_buf_str(&without), NOW, &claims));
     assert_int_equal(TB_OK, read_as(legacy, tb_buf_str(&without), NOW, &claims));
-    assert_int_equal(7, claims.user_id);
+    assert_int_equal(7, claims.who.user_id);
     assert_int_equal(TB_EAUTH, read_as(legacy, tb_buf_str(&wrong), NOW, &claims));
     assert_int_equal(TB_EAUTH, read_as(legacy, tb_buf_str(&other), NOW, &claims));
     tb_buf_fini(&without);
     tb_buf_fini(&wrong);
     tb_buf_fini(&other);
+}
+
+static void
+a_generation_needs_our_issuer(void **state)
+{
+    struct chat_token_settings legacy = settings;
+    struct chat_claims         claims;
+    struct tb_buf              b = forge(ALG_HS256, "{\"id\":7,\"gen\":5000,\"iat\":1700000000,\"exp\":1700000001}", TB_LIT(KEY));
+    (void)state;
+    legacy.legacy = true;
+    assert_int_equal(TB_EAUTH, read_as(legacy, tb_buf_str(&b), NOW, &claims));
+    tb_buf_fini(&b);
+}
+
+/* Seconds: the claims' iat is 1700000000. */
+static void
+what_was_made_after_the_backup_is_refused(void **state)
+{
+    static const struct { int64_t from_s, upto_s; bool is_taken; } rows[] = {
+        { 1700000000, 1700000100, true },       /* in the second of the backup's last change, as a registration's own token may be */
+        { 1699999999, 1700000000, false }, { 1699999000, 1700000100, false },
+        { 1699999000, 1699999999, true }, { 0, 0, true },
+    };
+    struct tb_buf b = forge(ALG_HS256, GOOD, TB_LIT(KEY));
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct chat_token_settings with = settings;
+        struct chat_claims         claims;
+        with.lost_from = rows[i].from_s * 1000;
+        with.lost_upto = rows[i].upto_s * 1000;
+        assert_int_equal(rows[i].is_taken ? TB_OK : TB_EAUTH, read_as(with, tb_buf_str(&b), NOW, &claims));
+    }
+    tb_buf_fini(&b);
 }
 
 static void
@@ -243,10 +280,10 @@ a_centre_that_is_met_later_is_what_tokens_are_good_for_from_then_on(void **state
     elsewhere.also = NULL;
     chat_tokens_open(&here, &alone);
     chat_tokens_open(&there, &elsewhere);
-    char *before = chat_token_make(here, 7, TB_LIT("a@b"), NOW);
+    char *before = chat_token_make(here, &seven, NOW);
     chat_tokens_set_centre(here, CENTRE);
     chat_tokens_set_centre(here, CENTRE);       /* it is told at each contact */
-    char *after = chat_token_make(here, 7, TB_LIT("a@b"), NOW), *of_there = chat_token_make(there, 7, TB_LIT("a@b"), NOW);
+    char *after = chat_token_make(here, &seven, NOW), *of_there = chat_token_make(there, &seven, NOW);
 
     assert_true(takes(here, before) && takes(here, after) && takes(here, of_there));
     assert_true(takes(there, after));
@@ -328,6 +365,8 @@ main(void)
         cmocka_unit_test(another_key_is_refused),
         cmocka_unit_test(claims_must_have_their_types_and_be_in_time),
         cmocka_unit_test(without_iss_it_counts_only_where_legacy_tokens_do),
+        cmocka_unit_test(a_generation_needs_our_issuer),
+        cmocka_unit_test(what_was_made_after_the_backup_is_refused),
         cmocka_unit_test(no_centre_is_no_empty_issuer),
         cmocka_unit_test(a_centre_that_is_met_later_is_what_tokens_are_good_for_from_then_on),
         cmocka_unit_test(cut_anywhere_or_changed_anywhere_it_is_refused),

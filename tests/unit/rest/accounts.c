@@ -91,7 +91,7 @@ changing_oneself_changes_what_was_given_and_no_more(void **state)
     site_do(s, 200, 1, "PATCH", "/auth/me",
             "{\"email\":\"ann@example.org\",\"password\":\"new password\",\"currentPassword\":\"password1\"}");
     site_expect(s, "{\"user\":{\"id\":1,\"email\":\"ann@example.org\",\"username\":\"Ann\","
-                   "\"createdAt\":\"~\",\"lastSeen\":null}}");
+                   "\"createdAt\":\"~\",\"lastSeen\":null},\"token\":\"~\"}");
     site_do(s, 401, 0, "POST", "/auth/login", "{\"email\":\"ann@example.org\",\"password\":\"password1\"}");
     site_do(s, 401, 0, "POST", "/auth/login", "{\"email\":\"u1@example.org\",\"password\":\"new password\"}");
     site_do(s, 200, 0, "POST", "/auth/login", "{\"email\":\"ann@example.org\",\"password\":\"new password\"}");

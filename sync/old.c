@@ -15,7 +15,7 @@ enum {
     CONNECT_TIMEOUT_MS = 10000,
     IO_TIMEOUT_MS = 300000,     /* counting a large table takes a while */
     ROWS_PER_PAGE = 5000,
-    MAX_COLUMNS = 6,
+    MAX_COLUMNS = 7,
     MAX_NAME = 64,              /* characters of a name in MySQL */
 };
 
@@ -106,6 +106,12 @@ to_id(tb_str text)
     return tb_str_to_uint(text, INT64_MAX, &v) ? (int64_t)v : -1;
 }
 
+static bool
+to_bool(tb_str text)
+{
+    return text.p != NULL && !tb_str_eq(text, TB_LIT("0"));
+}
+
 /* ---- tables ---- */
 
 static enum tb_code
@@ -120,7 +126,7 @@ static enum tb_code
 hand_room(struct store_import *to, const tb_str *c, struct tb_err *e)
 {
     struct import_room r = { .id = to_id(c[0]), .name = c[1], .created_at = to_time(c[2]),
-                             .is_private = c[3].p != NULL && !tb_str_eq(c[3], TB_LIT("0")) };
+                             .is_private = to_bool(c[3]) };
     return store_import_room(to, &r, e);
 }
 
@@ -143,7 +149,8 @@ static enum tb_code
 hand_receipt(struct store_import *to, const tb_str *c, struct tb_err *e)
 {
     struct import_receipt r = { .id = to_id(c[0]), .message_id = to_id(c[1]), .user_id = to_id(c[2]),
-                                .delivered_at = to_time(c[3]), .read_at = to_time(c[4]) };
+                                .delivered_at = to_time(c[3]), .read_at = to_time(c[4]),
+                                .is_delivered = to_bool(c[5]), .is_read = to_bool(c[6]) };
     return store_import_receipt(to, &r, e);
 }
 
@@ -167,7 +174,8 @@ static const struct table {
     [IMPORT_MESSAGES] = { hand_message, false, { { "id", PLAIN, false }, { "content", CONTENT, false },
                           { "createdAt", PLAIN, false }, { "senderId", PLAIN, false }, { "roomId", PLAIN, false } } },
     [IMPORT_RECEIPTS] = { hand_receipt, true, { { "id", PLAIN, false }, { "messageId", PLAIN, false },
-                          { "userId", PLAIN, false }, { "deliveredAt", PLAIN, true }, { "readAt", PLAIN, true } } },
+                          { "userId", PLAIN, false }, { "deliveredAt", PLAIN, true }, { "readAt", PLAIN, true },
+                          { "delivered", NUMBER, true }, { "read", NUMBER, true } } },
 };
 
 static unsigned

@@ -13,7 +13,8 @@ struct sync_old_size {
 };
 
 /* Connects, begins the transaction, looks for the tables and columns, and counts rows. Names are found in any case; columns
- * that may be missing are lastSeen, isPrivate, joinedAt, deliveredAt and readAt, and so may the whole of MessageReceipt.
+ * that may be missing are lastSeen, isPrivate, joinedAt, delivered, read, deliveredAt and readAt, and so may the whole of
+ * MessageReceipt.
  * TB_EINPUT: the URL, as sync_url_parse. TB_EIO: no link, or not such a database; why never holds the password. */
 enum tb_code sync_old_open(struct sync_old **out, tb_str url, struct tb_err *e) TB_MUST_CHECK;
 void         sync_old_close(struct sync_old **o);

@@ -2,8 +2,11 @@
 #include "db.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { BUSY_MS = 5000, CACHE_KB = 32768 };
 
@@ -48,6 +51,21 @@ configure(struct db *d, enum db_mode mode, struct tb_err *e)
     return db_exec(d, mode == DB_READ_WRITE ? writer_pragmas : reader_pragmas, e);
 }
 
+/* For the owner alone, since journals hold password hashes; SQLite gives the WAL the same mode. Only a file that is not there yet:
+ * closing a descriptor would drop the locks of another connection of ours. "" and ":memory:" are no files. */
+static enum tb_code
+make_private(const char *path, struct tb_err *e)
+{
+    bool is_file = path[0] != '\0' && path[0] != ':';
+    int  fd = is_file ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+
+    if (is_file && fd < 0 && errno != EEXIST)
+        return tb_fail(e, TB_EIO, NULL, "cannot open %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return TB_OK;
+}
+
 enum tb_code
 db_open(struct db *d, const char *path, const char *vfs, enum db_mode mode, const char *const *texts, size_t n,
         struct tb_err *e)
@@ -56,6 +74,8 @@ db_open(struct db *d, const char *path, const char *vfs, enum db_mode mode, cons
                                                              : SQLITE_OPEN_READONLY);
 
     *d = (struct db){ .texts = texts, .n = n };
+    if (mode == DB_READ_WRITE && vfs == NULL && make_private(path, e) != TB_OK)
+        return e->code;
     if (sqlite3_open_v2(path, &d->sql, flags, vfs) != SQLITE_OK) {
         if (d->sql != NULL)
             db_fail(d, e, "open");

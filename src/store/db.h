@@ -14,7 +14,7 @@ struct db {
 
 enum db_mode { DB_READ_WRITE, DB_READ_ONLY };
 
-/* Opens with our pragmas. texts[0..n) must outlive the connection. */
+/* Opens with our pragmas; a file that is made is for its owner alone. texts[0..n) must outlive the connection. */
 enum tb_code db_open(struct db *d, const char *path, const char *vfs, enum db_mode mode, const char *const *texts,
                      size_t n, struct tb_err *e) TB_MUST_CHECK;
 /* The same without statements of ours, and with these pragmas. */

@@ -356,6 +356,20 @@ find_message(struct store_import *i, int64_t id, struct facts *out, struct tb_er
     return TB_OK;
 }
 
+/* What is marked without a time has the earliest that can be: read when it was delivered, delivered when it was written. */
+static void
+complete_times(struct store_import *i, struct import_receipt *r, const struct facts *of)
+{
+    bool lacks_delivered = r->is_delivered && r->delivered_at < 0, lacks_read = r->is_read && r->read_at < 0;
+
+    if (r->delivered_at < 0 && (lacks_read || (lacks_delivered && r->read_at < 0)))
+        r->delivered_at = of->created;
+    if (lacks_read)
+        r->read_at = r->delivered_at;
+    if (lacks_read || (lacks_delivered && r->delivered_at >= 0))
+        note(i, IMPORT_RECEIPTS, r->id, IMPORT_MARKED);
+}
+
 /* Receipts come after their message in the journal whatever their times say: that is what counts unread messages. Reading
  * implies delivery, and the earlier time of the two wins, so a delivery that is not earlier needs no op of its own. */
 static enum tb_code
@@ -363,7 +377,7 @@ add_receipt(struct store_import *i, const struct import_receipt *r, const struct
 {
     bool is_delivered = r->delivered_at >= 0, is_read = r->read_at >= 0;
 
-    if (r->read_at == IMPORT_BAD_TIME)
+    if (r->read_at == IMPORT_BAD_TIME)      /* and nothing else says that it was read */
         note(i, IMPORT_RECEIPTS, r->id, IMPORT_BAD_SEEN);
     if (is_read && (!is_delivered || r->delivered_at > r->read_at))
         note(i, IMPORT_RECEIPTS, r->id, IMPORT_DELIVERED);
@@ -376,8 +390,9 @@ add_receipt(struct store_import *i, const struct import_receipt *r, const struct
 }
 
 enum tb_code
-store_import_receipt(struct store_import *i, const struct import_receipt *r, struct tb_err *e)
+store_import_receipt(struct store_import *i, const struct import_receipt *given, struct tb_err *e)
 {
+    struct import_receipt row = *given, *r = &row;
     enum import_finding f = judge_id(i, IMPORT_RECEIPTS, r->id);
     struct facts        of;
     int64_t             ignored = 0;
@@ -388,6 +403,8 @@ store_import_receipt(struct store_import *i, const struct import_receipt *r, str
     f = first_of(f, has_user ? NOTHING : r->user_id == 0 ? IMPORT_NULL : IMPORT_NO_USER);
     f = first_of(f, of.room != 0 ? NOTHING : r->message_id == 0 ? IMPORT_NULL : IMPORT_NO_MESSAGE);
     f = first_of(f, of.sender != r->user_id ? NOTHING : IMPORT_OWN_RECEIPT);
+    if (f == NOTHING)
+        complete_times(i, r, &of);
     f = first_of(f, r->delivered_at >= 0 || r->read_at >= 0 ? NOTHING : IMPORT_NO_RECEIPT);
     if (f != NOTHING) {
         note(i, IMPORT_RECEIPTS, r->id, f);

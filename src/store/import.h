@@ -42,6 +42,7 @@ enum import_table {
     X(IMPORT_AHEAD,       false, "its time lies ahead: kept, but sorted as if it were now")                             \
     X(IMPORT_NO_CREATOR,  false, "a room without members: its creator is a guess")                                      \
     X(IMPORT_BAD_SEEN,    false, "lastSeen or readAt makes no sense: taken as never")                                   \
+    X(IMPORT_MARKED,      false, "marked as delivered or read without a time: has that of its delivery or its message")     \
     X(IMPORT_DELIVERED,   false, "read without, or before, its delivery: delivered when it was read")
 
 enum import_finding {
@@ -63,7 +64,7 @@ struct import_user    { int64_t id, created_at, last_seen; tb_str email, usernam
 struct import_room    { int64_t id, created_at; bool is_private; tb_str name; };
 struct import_member  { int64_t id, user_id, room_id, joined_at; };
 struct import_message { int64_t id, sender_id, room_id, created_at; tb_str content; };
-struct import_receipt { int64_t id, message_id, user_id, delivered_at, read_at; };
+struct import_receipt { int64_t id, message_id, user_id, delivered_at, read_at; bool is_delivered, is_read; };
 
 enum {
     IMPORT_MAX_EMAIL_BYTES = 254,       /* as for everybody who registers */

@@ -13,8 +13,6 @@
 #include "writer.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <inttypes.h>
 #include <sodium.h>
@@ -58,25 +56,10 @@ const char *const store_what_names[WHAT_COUNT] = {
 
 /* ---- opening ---- */
 
-/* For the owner alone, since it holds password hashes; SQLite gives the WAL the same mode. Before SQLite has it open: closing a
- * descriptor drops its locks. */
-static enum tb_code
-make_private(const char *path, struct tb_err *e)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-    if (fd < 0)
-        return tb_fail(e, TB_EIO, NULL, "cannot open %s: %s", path, strerror(errno));
-    close(fd);
-    return TB_OK;
-}
-
 static enum tb_code
 open_journal(struct store *s, struct journal *j, struct tb_err *e)
 {
     *j = (struct journal){ .clock = s->settings.clock };
-    if (s->settings.vfs == NULL && make_private(s->path, e) != TB_OK)
-        return e->code;
     if (db_open(&j->db, s->path, s->settings.vfs, DB_READ_WRITE, store_query_texts, Q_COUNT, e) != TB_OK)
         return e->code;
     if (store_migrate(&j->db, store_migrations, e) == TB_OK)

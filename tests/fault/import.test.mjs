@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -62,7 +62,8 @@ test('a dry run judges everything and writes nothing', () => {
   }
   for (const [table, field, word] of [['User', 'users', 'parked'], ['User', 'users', 'no bcrypt'], ['User', 'users', 'lastSeen'],
     ['Room', 'rooms', 'no time'], ['Room', 'rooms', 'without members'], ['Message', 'messages', 'no time'],
-    ['Message', 'messages', 'ahead'], ['RoomMember', 'members', 'no time'], ['MessageReceipt', 'receipts', 'before']]) {
+    ['Message', 'messages', 'ahead'], ['RoomMember', 'members', 'no time'], ['MessageReceipt', 'receipts', 'before'],
+    ['MessageReceipt', 'receipts', 'marked']]) {
     assert.ok(isNoted(table, old[field], word), `${table}: ${word}: ${JSON.stringify(report.noted)}`);
   }
 });
@@ -90,6 +91,9 @@ test('after that it begins again, says what it did, and the journal is whole', (
   assert.equal(all.state, 'imported');
   assert.deepEqual({ ...all, journal: '', state: '', at: '', ops: 0 }, { ...report, journal: '', state: '', at: '', ops: 0 });
   assert.deepEqual(readdirSync(dir).filter((f) => f.startsWith('import')), ['import.json']);
+  for (const name of ['tombolo.db', 'import.json']) {
+    assert.equal(statSync(join(dir, name)).mode & 0o777, 0o600, name);
+  }
   const checked = run(['check', '--data', dir]);
   assert.equal(checked.code, 0, checked.all);
 });

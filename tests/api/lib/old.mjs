@@ -1,5 +1,5 @@
-// The database of the backend that this server replaces, as its Prisma schema makes it, with people's odd data in it; and what
-// an import must make of it.
+// The database of the backend that this server replaces, as its migrations make it, with people's odd data in it; and what an
+// import must make of it.
 const T0 = Date.UTC(2024, 0, 1);
 export const PASSWORDS = {
   '$2b$04$abcdefghijklmnopqrstuuhfdSToe28Z2OzxmmHxfI3lnNDfjxoF6': 'battery staple',
@@ -9,34 +9,44 @@ const HASHES = Object.keys(PASSWORDS);
 const ZERO = 'zero';                // a date that sql_mode once let in
 const FUTURE = Date.UTC(2099, 5, 1);
 
-// What the tables are called and how they look is Prisma's; utf8mb4_bin on the e-mail lets two cases of one in.
-const SCHEMA = `
-CREATE TABLE \`User\` (\`id\` INTEGER NOT NULL AUTO_INCREMENT, \`email\` VARCHAR(191) COLLATE utf8mb4_bin NOT NULL,
-  \`username\` VARCHAR(191) NOT NULL, \`password\` VARCHAR(191) NOT NULL,
-  \`createdAt\` DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), \`lastSeen\` DATETIME(3) NULL,
-  UNIQUE INDEX \`User_email_key\`(\`email\`), PRIMARY KEY (\`id\`)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
-CREATE TABLE \`Room\` (\`id\` INTEGER NOT NULL AUTO_INCREMENT, \`name\` VARCHAR(191) NOT NULL,
-  \`isPrivate\` BOOLEAN NOT NULL DEFAULT false, \`createdAt\` DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
-  PRIMARY KEY (\`id\`)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
-CREATE TABLE \`RoomMember\` (\`id\` INTEGER NOT NULL AUTO_INCREMENT, \`userId\` INTEGER NOT NULL, \`roomId\` INTEGER NOT NULL,
-  \`joinedAt\` DATETIME(3) NULL, UNIQUE INDEX \`RoomMember_userId_roomId_key\`(\`userId\`, \`roomId\`),
-  PRIMARY KEY (\`id\`)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
-CREATE TABLE \`Message\` (\`id\` INTEGER NOT NULL AUTO_INCREMENT, \`content\` VARCHAR(191) NOT NULL,
-  \`createdAt\` DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), \`senderId\` INTEGER NOT NULL, \`roomId\` INTEGER NOT NULL,
-  PRIMARY KEY (\`id\`)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
-CREATE TABLE \`MessageReceipt\` (\`id\` INTEGER NOT NULL AUTO_INCREMENT, \`messageId\` INTEGER NOT NULL,
-  \`userId\` INTEGER NOT NULL, \`deliveredAt\` DATETIME(3) NULL, \`readAt\` DATETIME(3) NULL,
-  UNIQUE INDEX \`MessageReceipt_messageId_userId_key\`(\`messageId\`, \`userId\`),
-  PRIMARY KEY (\`id\`)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
-ALTER TABLE \`RoomMember\` ADD CONSTRAINT \`RoomMember_userId_fkey\` FOREIGN KEY (\`userId\`) REFERENCES \`User\`(\`id\`);
-ALTER TABLE \`Message\` ADD CONSTRAINT \`Message_senderId_fkey\` FOREIGN KEY (\`senderId\`) REFERENCES \`User\`(\`id\`);
-`;
+// The tables as the old backend's own migrations make them, 20250819134254_init and 20250820093256_add_message_receipts (eoalewi/chat-backend,
+// commit 0d367e8): columns in their order, what is unique, and whose id a column holds.
+const ID = 'INTEGER NOT NULL AUTO_INCREMENT', NUMBER = 'INTEGER NOT NULL', TEXT = 'VARCHAR(191) NOT NULL', MARK = 'BOOLEAN NOT NULL DEFAULT false';
+const MADE = 'DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3)', TIME = 'DATETIME(3) NULL';
+export const OLD_TABLES = {
+  User: { columns: { id: ID, email: TEXT, password: TEXT, username: TEXT, createdAt: MADE, lastSeen: TIME }, unique: ['email'], refers: {} },
+  Room: { columns: { id: ID, name: TEXT, isPrivate: MARK, createdAt: MADE }, refers: {} },
+  RoomMember: { columns: { id: ID, userId: NUMBER, roomId: NUMBER }, unique: ['userId', 'roomId'], refers: { userId: 'User', roomId: 'Room' } },
+  Message: { columns: { id: ID, content: TEXT, createdAt: MADE, senderId: NUMBER, roomId: NUMBER }, refers: { senderId: 'User', roomId: 'Room' } },
+  MessageReceipt: { columns: { id: ID, messageId: NUMBER, userId: NUMBER, delivered: MARK, read: MARK, deliveredAt: TIME, readAt: TIME },
+    unique: ['messageId', 'userId'], refers: { messageId: 'Message', userId: 'User' } },
+};
+
+const quoted = (names) => names.map((name) => `\`${name}\``).join(', ');
+
+function tableAsSql([name, { columns, unique, refers }]) {
+  const lines = Object.entries(columns).map(([column, type]) => `${quoted([column])} ${type}`);
+  if (unique !== undefined) {
+    lines.push(`UNIQUE INDEX ${quoted([[name, ...unique, 'key'].join('_')])} (${quoted(unique)})`);
+  }
+  for (const [column, other] of Object.entries(refers)) {
+    lines.push(`CONSTRAINT ${quoted([`${name}_${column}_fkey`])} FOREIGN KEY (${quoted([column])}) REFERENCES ${quoted([other])} (\`id\`)` +
+      ' ON DELETE RESTRICT ON UPDATE CASCADE');
+  }
+  return `CREATE TABLE ${quoted([name])} (${lines.join(', ')}, PRIMARY KEY (\`id\`)) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;\n`;
+}
+
+export const SCHEMA = Object.entries(OLD_TABLES).map(tableAsSql).join('');
+
+// What operators have done to theirs: e-mails that compare by bytes let two cases of one in, and a time of joining.
+const CHANGED_SCHEMA = SCHEMA + 'ALTER TABLE `User` MODIFY `email` VARCHAR(191) COLLATE utf8mb4_bin NOT NULL;\n' +
+  'ALTER TABLE `RoomMember` ADD COLUMN `joinedAt` DATETIME(3) NULL;\n';
 
 const ODD_TEXTS = ['x'.repeat(191), '😀'.repeat(191), 'a\u0000b', 'back\\slash \' " \n\t\r', '', '  blanks at both ends  ', '港\u0301ﷺ'];
 
 // { users, rooms, members, messages, receipts } as rows; of each, `want` is what it becomes (null: refused) and why, where it is
-// not simply itself.
-export function makeOld(random, { users = 5000, rooms = 200, messages = 100_000, receiptsEvery = 2 } = {}) {
+// not simply itself. unchanged: for the schema of the migrations, without what only an operator's changes let in.
+export function makeOld(random, { users = 5000, rooms = 200, messages = 100_000, receiptsEvery = 2, unchanged = false } = {}) {
   const pick = (n) => Math.floor(random() * n);
   const old = { users: [], rooms: [], members: [], messages: [], receipts: [] };
   const add = (table, row, odd = {}) => old[table].push({ id: (old[table].at(-1)?.id ?? 0) + 1, ...row, ...odd });
@@ -46,7 +56,9 @@ export function makeOld(random, { users = 5000, rooms = 200, messages = 100_000,
       createdAt: T0 + i * 60_000 + pick(1000), lastSeen: i % 3 === 0 ? null : T0 + pick(1e10) });
   }
   const person = { username: 'odd', password: HASHES[0], createdAt: T0 + 6e8, lastSeen: null };
-  add('users', { ...person, email: 'USER7@Example.ORG' }, { note: 'parked' });
+  if (!unchanged) {
+    add('users', { ...person, email: 'USER7@Example.ORG' }, { note: 'parked' });
+  }
   add('users', { ...person, email: ' user8@example.org' }, { note: 'parked' });
   add('users', { ...person, email: '   ' }, { refused: 'blank' });
   add('users', { ...person, email: '😀'.repeat(64) + '@example.org' }, { refused: 'too long' });
@@ -64,11 +76,11 @@ export function makeOld(random, { users = 5000, rooms = 200, messages = 100_000,
   // User 1 is everywhere; id gaps as deletions leave them.
   for (let room = 1; room <= rooms; room++) {
     for (const user of new Set([1, ...Array.from({ length: 20 }, () => 1 + pick(users))])) {
-      add('members', { userId: user, roomId: room, joinedAt: random() < 0.5 ? T0 + pick(3e9) : null });
+      add('members', { userId: user, roomId: room, joinedAt: !unchanged && random() < 0.5 ? T0 + pick(3e9) : null });
     }
     old.members.at(-1).id += pick(3);
   }
-  add('members', { userId: 1, roomId: rooms + 2, joinedAt: ZERO }, { note: 'no time' });
+  add('members', { userId: 1, roomId: rooms + 2, joinedAt: unchanged ? null : ZERO }, unchanged ? {} : { note: 'no time' });
   add('members', { userId: 999_999, roomId: 1, joinedAt: null }, { refused: 'user' });
   add('members', { userId: 2, roomId: 99_999, joinedAt: null }, { refused: 'room' });
   add('members', { userId: blank.id, roomId: 2, joinedAt: null }, { refused: 'user' });
@@ -96,21 +108,27 @@ export function makeOld(random, { users = 5000, rooms = 200, messages = 100_000,
       const delivered = m.createdAt + pick(3) * 1000;
       for (const userId of of.get(m.roomId).slice(0, 3)) {
         if (userId !== m.senderId) {
-          add('receipts', { messageId: m.id, userId, deliveredAt: delivered,
-            readAt: random() < 0.5 ? null : delivered + pick(1e6) });
+          const isRead = random() < 0.5;
+          add('receipts', { messageId: m.id, userId, delivered: true, read: isRead, deliveredAt: delivered,
+            readAt: isRead ? delivered + pick(1e6) : null });
         }
       }
     }
   }
   const sixth = old.messages[5], other = of.get(sixth.roomId).slice(3).find((u) => u !== sixth.senderId);
-  const receipt = { messageId: sixth.id, deliveredAt: sixth.createdAt, readAt: null };
+  const receipt = { messageId: sixth.id, delivered: true, read: false, deliveredAt: sixth.createdAt, readAt: null };
+  const none = { ...receipt, delivered: false, deliveredAt: null };
   add('receipts', { ...receipt, userId: sixth.senderId }, { refused: "one's own" });
   add('receipts', { ...receipt, userId: 999_999 }, { refused: 'user' });
   add('receipts', { ...receipt, userId: 1, messageId: toBlank.id }, { refused: 'message' });
-  add('receipts', { ...receipt, userId: users, messageId: ahead.id, deliveredAt: null }, { refused: 'neither' });
-  add('receipts', { ...receipt, userId: other, deliveredAt: sixth.createdAt, readAt: sixth.createdAt - 5000 }, { note: 'before' });
-  add('receipts', { ...receipt, userId: 2, messageId: 1, deliveredAt: null, readAt: T0 + 9e8 }, { note: 'before' });
+  add('receipts', { ...none, userId: users, messageId: ahead.id }, { refused: 'neither' });
+  add('receipts', { ...receipt, userId: other, read: true, readAt: sixth.createdAt - 5000 }, { note: 'before' });
+  add('receipts', { ...none, userId: 2, messageId: 1, readAt: T0 + 9e8 }, { note: 'before' });
   add('receipts', { ...receipt, userId: 3, messageId: 1, readAt: ZERO }, { note: 'lastSeen' });
+  for (const marks of [{ delivered: true }, { read: true }, { delivered: true, read: true }]) {
+    const at = old.messages.find((m) => m.id > 6 && m.senderId !== users && !old.receipts.some((r) => r.messageId === m.id && r.userId === users));
+    add('receipts', { ...none, ...marks, messageId: at.id, userId: users }, { note: 'marked' });
+  }
   return old;
 }
 
@@ -129,18 +147,18 @@ function literal(v, column) {
   return typeof v === 'string' ? `X'${Buffer.from(v).toString('hex')}'` : String(Number(v));
 }
 
-const TABLES = {
+const ROWS = {
   User: ['users', 'id', 'email', 'username', 'password', 'createdAt', 'lastSeen'],
   Room: ['rooms', 'id', 'name', 'isPrivate', 'createdAt'],
   RoomMember: ['members', 'id', 'userId', 'roomId', 'joinedAt'],
   Message: ['messages', 'id', 'content', 'createdAt', 'senderId', 'roomId'],
-  MessageReceipt: ['receipts', 'id', 'messageId', 'userId', 'deliveredAt', 'readAt'],
+  MessageReceipt: ['receipts', 'id', 'messageId', 'userId', 'delivered', 'read', 'deliveredAt', 'readAt'],
 };
 
-export function oldAsSql(old, database, { schema = SCHEMA, tables = Object.keys(TABLES), rename = (name) => name } = {}) {
+export function oldAsSql(old, database, { schema = CHANGED_SCHEMA, tables = Object.keys(ROWS), rename = (name) => name } = {}) {
   const out = [`USE ${database};\nSET sql_mode='',foreign_key_checks=0,unique_checks=0,autocommit=0;\n${schema}`];
   for (const table of tables) {
-    const [rows, ...columns] = TABLES[table];
+    const [rows, ...columns] = ROWS[table];
     const has = columns.filter((c) => schema.includes(`\`${rename(c)}\``));
     for (let i = 0; i < old[rows].length; i += 1000) {
       const values = old[rows].slice(i, i + 1000).map((row) => `(${has.map((c) => literal(row[c], c)).join(',')})`);
@@ -166,6 +184,7 @@ export function expected(old) {
   for (const u of want.users) {
     u.lastSeen = u.lastSeen === ZERO ? null : u.lastSeen;
   }
+  const writtenAt = new Map(want.messages.map((m) => [m.id, m.createdAt]));
   const created = { user: new Map(want.users.map((u) => [u.id, u.createdAt])), room: new Map(want.rooms.map((r) => [r.id, r.createdAt])) };
   for (const m of want.members) {
     const both = Math.max(created.user.get(m.userId), created.room.get(m.roomId));
@@ -174,6 +193,8 @@ export function expected(old) {
   }
   for (const r of want.receipts) {
     r.readAt = r.readAt === ZERO ? null : r.readAt;
+    r.readAt ??= r.read ? r.deliveredAt ?? writtenAt.get(r.messageId) : null;
+    r.deliveredAt ??= r.delivered && r.readAt === null ? writtenAt.get(r.messageId) : null;
     r.deliveredAt = r.readAt !== null && (r.deliveredAt === null || r.deliveredAt > r.readAt) ? r.readAt : r.deliveredAt;
   }
   return want;

@@ -35,6 +35,16 @@ has_file(const struct fixture *f, const char *name)
     return stat(path, &st) == 0;
 }
 
+static unsigned
+mode_of(const struct fixture *f, const char *name)
+{
+    char        path[128];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    assert_int_equal(0, stat(path, &st));
+    return st.st_mode & 0777;
+}
+
 static enum tb_code
 begin(struct bench *b, bool is_dry_run)
 {
@@ -111,10 +121,14 @@ keep(struct bench *b)
 {
     char report[128];
 
+    umask(022);
     TAKE(store_import_write(b->import, ignore, NULL, &b->e));
+    assert_int_equal(0600, mode_of(&b->f, "import.db"));
     snprintf(report, sizeof report, "{\"journal\":\"%s\"}\n", store_import_result(b->import)->journal_uuid);
     TAKE(store_import_keep(b->import, tb_str_of(report), &b->e));
     store_import_end(&b->import);
+    assert_int_equal(0600, mode_of(&b->f, "tombolo.db"));
+    assert_int_equal(0600, mode_of(&b->f, "import.json"));
     fixture_reopen(&b->f);
     assert_int_equal(0, fixture_faults(&b->f));
 }
@@ -264,6 +278,56 @@ unread_is_what_others_wrote_since_one_joined_and_no_receipt_says_was_read(void *
     assert_int_equal(1, r.n);
     assert_int_equal(100, r.items[0].delivered_at);
     assert_int_equal(100, r.items[0].read_at);
+    store_op_fini(&r.op);
+    close_bench(&b);
+}
+
+/* The old backend sets delivered, read and their times together; other hands have set only the marks. */
+static void
+a_mark_without_a_time_counts_from_the_delivery_or_the_message(void **state)
+{
+    enum { NO = -1, BAD = -2, AT = 3000 };      /* message 1 is of AT */
+    static const struct { int64_t delivered, read; bool is_delivered, is_read; int64_t want_delivered, want_read; } rows[] = {
+        { NO,   NO,   true,  true,  AT,   AT },
+        { NO,   NO,   true,  false, AT,   0 },
+        { NO,   NO,   false, true,  AT,   AT },
+        { 4000, NO,   true,  true,  4000, 4000 },
+        { 4000, NO,   true,  false, 4000, 0 },
+        { 4000, 5000, false, false, 4000, 5000 },       /* as "going back" once left them */
+        { NO,   5000, true,  true,  5000, 5000 },
+        { BAD,  BAD,  true,  true,  AT,   AT },
+        { 4000, BAD,  true,  false, 4000, 0 },
+    };
+    enum { ROWS = sizeof rows / sizeof *rows };
+    struct store_list_receipts r = { .message_id = 1, .user_id = 1 };
+    struct bench               b;
+
+    (void)state;
+    open_bench(&b);
+    for (int64_t id = 1; id <= ROWS + 1; id++) {
+        char email[32];
+        snprintf(email, sizeof email, "u%lld@x.test", (long long)id);
+        user(&b, id, email, 1000);
+    }
+    room(&b, 1, 2000);
+    for (int64_t id = 1; id <= ROWS + 1; id++)
+        member(&b, id, id, 1, IMPORT_NULL_TIME);
+    message(&b, 1, 1, 1, AT);
+    for (int i = 0; i < ROWS; i++) {
+        struct import_receipt row = { .id = i + 1, .message_id = 1, .user_id = i + 2, .delivered_at = rows[i].delivered,
+                                      .read_at = rows[i].read, .is_delivered = rows[i].is_delivered, .is_read = rows[i].is_read };
+        TAKE(store_import_receipt(b.import, &row, &b.e));
+    }
+    assert_int_equal(0, store_import_result(b.import)->tables[IMPORT_RECEIPTS].n_refused);
+    assert_int_equal(5, found(&b, IMPORT_RECEIPTS, IMPORT_MARKED));
+    assert_int_equal(1, found(&b, IMPORT_RECEIPTS, IMPORT_DELIVERED));      /* the row that was read at 5000 only */
+    keep(&b);
+    TAKE(fixture_call(&b.f, list_receipts, &r));
+    assert_int_equal(ROWS, r.n);
+    for (int i = 0; i < ROWS; i++) {
+        assert_int_equal(rows[i].want_delivered, r.items[i].delivered_at);
+        assert_int_equal(rows[i].want_read, r.items[i].read_at);
+    }
     store_op_fini(&r.op);
     close_bench(&b);
 }
@@ -504,6 +568,7 @@ main(void)
         cmocka_unit_test(ids_stay_and_new_ones_follow_the_highest),
         cmocka_unit_test(history_is_in_the_order_of_time_and_id),
         cmocka_unit_test(a_time_that_lies_ahead_is_kept_and_sorted_as_now),
+        cmocka_unit_test(a_mark_without_a_time_counts_from_the_delivery_or_the_message),
         cmocka_unit_test(unread_is_what_others_wrote_since_one_joined_and_no_receipt_says_was_read),
         cmocka_unit_test(the_lowest_id_keeps_an_email_and_the_others_are_parked),
         cmocka_unit_test(users_are_judged),

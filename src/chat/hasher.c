@@ -52,7 +52,8 @@ verify(struct chat_hash_job *job, enum chat_cost cost)
     if (chat_password_verify(job->password, job->against, &job->err) != TB_OK)
         return job->err.code;
     /* An upgrade that fails must not cost the login: the next one tries again. */
-    if (chat_password_is_weak(job->against, cost) && chat_password_hash(job->password, cost, job->hash, NULL) != TB_OK)
+    if (chat_password_is_weak(job->against, cost) && chat_password_is_whole(job->password, job->against) &&
+        chat_password_hash(job->password, cost, job->hash, NULL) != TB_OK)
         job->hash[0] = '\0';
     return TB_OK;
 }

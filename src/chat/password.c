@@ -44,17 +44,18 @@ is_bcrypt(tb_str hash)
     return tb_str_starts(hash, TB_LIT("$2a$")) || tb_str_starts(hash, TB_LIT("$2b$"));
 }
 
-/* bcrypt ends a password at its first NUL, so one that has a NUL cannot have been meant: it is hashed all the same, for
- * equal time, and does not match. */
+/* As the old backend did it, behind the bytes that bcrypt looks at anything goes. crypt(3) ends a password at its first NUL, so
+ * one that has a NUL before that cannot be verified: it is hashed all the same, for equal time, and does not match. */
 static enum tb_code
 verify_bcrypt(tb_str password, const char *hash, struct tb_err *e)
 {
     struct crypt_data *d = TB_NEW(struct crypt_data);
     char               cut[BCRYPT_BYTES + 1] = { 0 };
-    bool               has_nul = password.n > 0 && memchr(password.p, '\0', password.n) != NULL;
+    size_t             n_cut = password.n < BCRYPT_BYTES ? password.n : BCRYPT_BYTES;
+    bool               has_nul = n_cut > 0 && memchr(password.p, '\0', n_cut) != NULL;
 
-    if (password.n > 0)
-        memcpy(cut, password.p, password.n < BCRYPT_BYTES ? password.n : BCRYPT_BYTES);
+    if (n_cut > 0)
+        memcpy(cut, password.p, n_cut);
     const char *again = crypt_r(cut, hash, d);
     size_t      n = strlen(hash);
     bool        matches = again != NULL && strlen(again) == n && sodium_memcmp(again, hash, n) == 0 && !has_nul;
@@ -101,6 +102,12 @@ read_argon2_cost(tb_str hash, uint64_t *kib, uint64_t *ops)
     tb_scan_expect(&s, '=');
     *ops = tb_scan_uint(&s, UINT32_MAX);
     return s.failed == NULL;
+}
+
+bool
+chat_password_is_whole(tb_str password, tb_str hash)
+{
+    return !is_bcrypt(hash) || password.n < BCRYPT_BYTES;
 }
 
 bool

@@ -14,6 +14,10 @@ enum tb_code chat_password_hash(tb_str password, enum chat_cost cost, char out[C
 /* TB_EAUTH: it is another password, or no hash that we know. TB_EBUSY as above. */
 enum tb_code chat_password_verify(tb_str password, tb_str hash, struct tb_err *e) TB_MUST_CHECK;
 
+/* All of a password that was verified counted for it. False: bcrypt looks at its first 72 bytes alone, so what follows may be
+ * wrong, or may be missing: another hash must not be made of it. */
+bool chat_password_is_whole(tb_str password, tb_str hash);
+
 /* The hash is bcrypt, or cheaper than cost: worth replacing as soon as the password is known again. */
 bool chat_password_is_weak(tb_str hash, enum chat_cost cost);
 

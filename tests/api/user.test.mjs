@@ -232,6 +232,21 @@ test('import makes what it can line by line, says why of the rest, and finds eve
   assert.deepEqual([again.added, again.count], [0, 10]);
 });
 
+// bcrypt looks at 72 bytes: what follows was never compared, so an Argon2id hash of it would lock out who has the right password.
+test('a password of 72 bytes and more keeps the bcrypt hash that came with it, whatever tail a login has', async () => {
+  const first = 'ü'.repeat(36);     // 72 bytes
+  const hash = (password) => spawnSync('python3', ['-W', 'ignore', '-c', "import crypt, sys; print(crypt.crypt(sys.argv[1], '$2b$04$abcdefghijklmnopqrstuu'))",
+    password], { encoding: 'utf8' }).stdout.trim();
+  json(['import', file(`email,username,hash\nlong@example.org,long,${hash(first + 'right')}\nshort@example.org,short,${hash('x'.repeat(71))}\n`)]);
+  for (const password of [`${first}wrong`, `${first}\0`, first, `${first}right`]) {
+    done(await login('long@example.org', password), 200);
+  }
+  refused(await login('long@example.org', `ä${first}`), 401, 'unauthorized');
+  refused(await login('long@example.org', first.slice(1)), 401, 'unauthorized');
+  done(await login('short@example.org', 'x'.repeat(71)), 200);
+  refused(await login('short@example.org', `${'x'.repeat(71)}y`), 401, 'unauthorized');
+});
+
 test('import takes JSON lines and standard input, without a server too, and hashes a thousand passwords side by side', () => {
   const data = join(tempDir(), 'data');
   const lines = Array.from({ length: 1000 }, (_, i) => JSON.stringify({ email: `n${i}@example.org`, username: `n${i}`, password: `password ${i}` }));

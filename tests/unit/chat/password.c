@@ -8,7 +8,8 @@
 #define U_U "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
 #define LONG "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui"
 #define BYTES_72 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-/* crypt(3) of "correct horse". */
+/* crypt(3) of its first 71 bytes, and of "correct horse". */
+#define LONG_71 "$2b$04$abcdefghijklmnopqrstuuPoSfF1I5DbOoMYRG3EF1OqdMhjAyV4u"
 #define HORSE_2B "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"
 
 static void
@@ -53,6 +54,8 @@ bcrypt_hashes_of_the_old_backend_are_verified(void **state)
         { TB_LIT("U*V"), U_U, false },
         { TB_LIT(BYTES_72 "chars after 72 are ignored"), LONG, true },
         { TB_LIT(BYTES_72), LONG, true },
+        { TB_LIT(BYTES_72 "another tail\0with a NUL"), LONG, true },
+        { TB_LIT("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678\0"), LONG, false },
         { TB_LIT("1123456789"), LONG, false },
         { TB_LIT("correct horse"), HORSE_2B, true },
         { TB_LIT("correct horsf"), HORSE_2B, false },
@@ -164,6 +167,33 @@ threads_hash_verify_and_renew_what_is_weak(void **state)
     tb_mailbox_free(&loop);
 }
 
+/* Argon2id looks at every byte: made of a wrong tail, or of a password that was cut, it would lock out who has the right one. */
+static void
+a_bcrypt_hash_is_renewed_only_by_a_password_of_which_every_byte_counted(void **state)
+{
+    static const struct { tb_str password; const char *hash; bool renewed; } rows[] = {
+        { TB_LIT("correct horse"), HORSE_2B, true },
+        { TB_LIT("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678"), LONG_71, true },
+        { TB_LIT(BYTES_72), LONG, false },              /* perhaps there was more */
+        { TB_LIT(BYTES_72 "a wrong tail"), LONG, false },
+        { TB_LIT(BYTES_72 "a wrong tail\0"), LONG, false },
+    };
+    struct chat_hasher *h;
+    struct tb_mailbox  *loop = tb_mailbox_new(8, NULL, NULL);
+    (void)state;
+    chat_hasher_open(&h, &(struct chat_hasher_settings){ .cost = CHAT_COST_MIN, .threads = 1, .queue = 8 });
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct chat_hash_job job = { .reply_to = loop, .on_done = count, .password = rows[i].password,
+                                     .against = tb_str_of(rows[i].hash) };
+        chat_hasher_post(h, &job);
+        wait_for(loop, 1);
+        assert_int_equal(TB_OK, job.err.code);
+        assert_int_equal(rows[i].renewed, job.hash[0] != '\0');
+    }
+    chat_hasher_close(&h);
+    tb_mailbox_free(&loop);
+}
+
 static void
 every_job_is_answered_also_when_the_queue_is_full_or_closing(void **state)
 {
@@ -228,6 +258,7 @@ main(void)
         cmocka_unit_test(a_hash_is_weak_when_it_is_bcrypt_or_cheaper),
         cmocka_unit_test(a_dummy_is_a_whole_hash_of_its_cost),
         cmocka_unit_test(threads_hash_verify_and_renew_what_is_weak),
+        cmocka_unit_test(a_bcrypt_hash_is_renewed_only_by_a_password_of_which_every_byte_counted),
         cmocka_unit_test(every_job_is_answered_also_when_the_queue_is_full_or_closing),
     };
     return sodium_init() < 0 || tap_run(tests);

@@ -7,7 +7,8 @@
 --   hlc, *_stamp   milliseconds << 16 | logical; a pair (stamp, node) says which write of a value was the last
 --   ids            node << 41 | counter
 --   DATETIME(3)    UTC, exact milliseconds, never by the server's clock
--- Text compares as bytes (utf8mb4_bin): a collation never decides who is who.
+-- Text compares as bytes (utf8mb4_bin): a collation never decides who is who. What is generated is there for the views
+-- alone, and invisible: copies by INSERT ... SELECT * leave it out.
 --
 -- Tables user, room and message stand beside views User, Room and Message. That needs lower_case_table_names = 0 (the
 -- default on Linux); tombolo refuses other servers and says so.
@@ -77,6 +78,7 @@ CREATE TABLE IF NOT EXISTS `user` (
     `email`          VARCHAR(320) NOT NULL DEFAULT '',
     `email_stamp`    BIGINT       NOT NULL DEFAULT 0,
     `email_node`     INT          NOT NULL DEFAULT 0,
+    `email_ci`       VARCHAR(320) COLLATE utf8mb4_unicode_ci GENERATED ALWAYS AS (`email`) STORED INVISIBLE,
     `username`       VARCHAR(255) NOT NULL DEFAULT '',
     `username_stamp` BIGINT       NOT NULL DEFAULT 0,
     `username_node`  INT          NOT NULL DEFAULT 0,
@@ -84,7 +86,8 @@ CREATE TABLE IF NOT EXISTS `user` (
     `password_stamp` BIGINT       NOT NULL DEFAULT 0,
     `password_node`  INT          NOT NULL DEFAULT 0,
     `last_seen`      DATETIME(3)  NULL,
-    PRIMARY KEY (`id`)
+    PRIMARY KEY (`id`),
+    KEY `user_email_ci` (`email_ci`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Who said that an e-mail is his. A claim stands while it is the user's newest (its stamp and node are his email_stamp and
@@ -104,7 +107,7 @@ CREATE TABLE IF NOT EXISTS `room` (
     `name`       VARCHAR(255) NOT NULL DEFAULT '',
     `name_stamp` BIGINT       NOT NULL DEFAULT 0,
     `name_node`  INT          NOT NULL DEFAULT 0,
-    `is_private` TINYINT      NOT NULL DEFAULT 0,
+    `is_private` BOOLEAN      NOT NULL DEFAULT 0,
     `created_by` BIGINT       NOT NULL DEFAULT 0,
     `created_at` DATETIME(3)  NULL,
     PRIMARY KEY (`id`)
@@ -141,27 +144,38 @@ CREATE TABLE IF NOT EXISTS `receipt` (
     `user_id`      BIGINT      NOT NULL,
     `delivered_at` DATETIME(3) NULL,
     `read_at`      DATETIME(3) NULL,
+    `is_delivered` BOOLEAN     GENERATED ALWAYS AS (`delivered_at` IS NOT NULL) VIRTUAL INVISIBLE,
+    `is_read`      BOOLEAN     GENERATED ALWAYS AS (`read_at` IS NOT NULL) VIRTUAL INVISIBLE,
     PRIMARY KEY (`message_id`, `user_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- The old backend's tables, as everyone who reads its database knows them.
+-- The old backend's tables, as everyone who reads its database knows them: its columns in its order (RoomMember has joinedAt
+-- besides), BOOLEAN as TINYINT(1), and text that compares by its collation. Tables above compare by bytes all the same.
+-- They are for reading, whatever rights one has. A view whose WHERE has a subquery on the same table is merged, but no statement
+-- may change it; here that subquery looks up one key that no row has, once a query. MySQL would still take an INSERT, and
+-- MariaDB an UPDATE of several tables that sets a plain column of the table; so text and times are expressions.
 CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW `User` AS
-    SELECT `id`, `email`, `username`, `password`, `created_at` AS `createdAt`, `last_seen` AS `lastSeen`
-    FROM `user` WHERE `hlc` <> 0;
+    SELECT `id`, `email_ci` AS `email`, CONVERT(`password` USING utf8mb4) COLLATE utf8mb4_unicode_ci AS `password`,
+           CONVERT(`username` USING utf8mb4) COLLATE utf8mb4_unicode_ci AS `username`,
+           CAST(`created_at` AS DATETIME(3)) AS `createdAt`, CAST(`last_seen` AS DATETIME(3)) AS `lastSeen`
+    FROM `user` WHERE `hlc` <> 0 AND NOT EXISTS (SELECT 1 FROM `user` `x` WHERE `x`.`id` = -1);
 
 CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW `Room` AS
-    SELECT `id`, `name`, `is_private` AS `isPrivate`, `created_at` AS `createdAt`
-    FROM `room` WHERE `hlc` <> 0;
+    SELECT `id`, CONVERT(`name` USING utf8mb4) COLLATE utf8mb4_unicode_ci AS `name`, `is_private` AS `isPrivate`,
+           CAST(`created_at` AS DATETIME(3)) AS `createdAt`
+    FROM `room` WHERE `hlc` <> 0 AND NOT EXISTS (SELECT 1 FROM `room` `x` WHERE `x`.`id` = -1);
 
 CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW `RoomMember` AS
-    SELECT `id`, `user_id` AS `userId`, `room_id` AS `roomId`, `joined_at` AS `joinedAt`
-    FROM `member` WHERE `is_member` = 1;
+    SELECT `id`, `user_id` AS `userId`, `room_id` AS `roomId`, CAST(`joined_at` AS DATETIME(3)) AS `joinedAt`
+    FROM `member` WHERE `is_member` = 1
+    AND NOT EXISTS (SELECT 1 FROM `member` `x` WHERE `x`.`room_id` = -1 AND `x`.`user_id` = -1);
 
 CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW `Message` AS
-    SELECT `id`, `content`, `created_at` AS `createdAt`, `sender_id` AS `senderId`, `room_id` AS `roomId`
-    FROM `message`;
+    SELECT `id`, CONVERT(`content` USING utf8mb4) COLLATE utf8mb4_unicode_ci AS `content`,
+           CAST(`created_at` AS DATETIME(3)) AS `createdAt`, `sender_id` AS `senderId`, `room_id` AS `roomId`
+    FROM `message` WHERE NOT EXISTS (SELECT 1 FROM `message` `x` WHERE `x`.`id` = -1);
 
 CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW `MessageReceipt` AS
-    SELECT `message_id` AS `id`, `message_id` AS `messageId`, `user_id` AS `userId`,
-           `delivered_at` AS `deliveredAt`, `read_at` AS `readAt`
-    FROM `receipt`;
+    SELECT `message_id` AS `id`, `message_id` AS `messageId`, `user_id` AS `userId`, `is_delivered` AS `delivered`,
+           `is_read` AS `read`, CAST(`delivered_at` AS DATETIME(3)) AS `deliveredAt`, CAST(`read_at` AS DATETIME(3)) AS `readAt`
+    FROM `receipt` WHERE NOT EXISTS (SELECT 1 FROM `receipt` `x` WHERE `x`.`message_id` = -1 AND `x`.`user_id` = -1);

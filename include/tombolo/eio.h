@@ -42,7 +42,8 @@ struct eio_options {
     uint32_t ping_timeout_ms;       /* without a pong for so long, the session is closed */
     uint32_t upgrade_timeout_ms;    /* for a probe to become an upgrade */
     uint32_t write_timeout_ms;      /* a stream write that takes longer is cut */
-    uint32_t max_payload;           /* bytes of a message, of a POST, of a polling answer with several packets */
+    uint32_t max_payload;           /* bytes of a message, of a POST, of a polling answer with several packets; such an
+                                     * answer holds 16 packets at most */
     uint32_t max_queued;            /* bytes waiting for one client; a single packet may always be queued */
     uint32_t max_sessions;          /* beyond it, handshakes are answered 503 */
     uint32_t frames_per_second;     /* WebSocket frames, of any kind, and packets by polling, of one client; 0: any number. Four

@@ -1,10 +1,11 @@
-/* Bodies of base64.h. Stray bits behind the last byte are let pass, as Node.js does. */
+/* Bodies of base64.h: libsodium's base64 on buffers. */
 #include "base64.h"
 
 #include <assert.h>
+#include <sodium.h>
 
-static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char url_safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/* Encoders of mail's tradition break lines, the stock Java client's behind each packet's end, too [RFC 2045 6.8]. */
+static const char passed_over[] = " \t\r\n";
 
 size_t
 eio_base64_size(size_t n)
@@ -12,78 +13,42 @@ eio_base64_size(size_t n)
     return (n + 2) / 3 * 4;
 }
 
-static void
-encode_three(const char alphabet[], const unsigned char in[3], char out[4])
-{
-    out[0] = alphabet[in[0] >> 2];
-    out[1] = alphabet[(in[0] & 3) << 4 | in[1] >> 4];
-    out[2] = alphabet[(in[1] & 15) << 2 | in[2] >> 6];
-    out[3] = alphabet[in[2] & 63];
-}
-
 void
 eio_base64_add(struct tb_buf *out, tb_str bytes)
 {
-    const unsigned char *in = (const unsigned char *)bytes.p;
-    size_t               left = bytes.n;
+    size_t n = eio_base64_size(bytes.n);
 
-    tb_buf_reserve(out, eio_base64_size(bytes.n));
-    for (; left >= 3; left -= 3, in += 3, out->n += 4)
-        encode_three(standard, in, out->p + out->n);
-    if (left > 0) {
-        unsigned char last[3] = { in[0], left == 2 ? in[1] : 0, 0 };
-        encode_three(standard, last, out->p + out->n);
-        out->p[out->n + 3] = '=';
-        if (left == 1)
-            out->p[out->n + 2] = '=';
-        out->n += 4;
-    }
-    out->p[out->n] = '\0';
+    tb_buf_reserve(out, n);
+    sodium_bin2base64(out->p + out->n, n + 1, (const unsigned char *)bytes.p, bytes.n, sodium_base64_VARIANT_ORIGINAL);
+    out->n += n;
+}
+
+static bool
+has(tb_str text, char c)
+{
+    return text.n > 0 && memchr(text.p, c, text.n) != NULL;
 }
 
 static int
-value_of(char c)
+variant_of(tb_str text)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-')
-        return 62;
-    return c == '/' || c == '_' ? 63 : -1;
-}
+    bool is_padded = has(text, '=');
 
-static tb_str
-without_padding(tb_str text)
-{
-    size_t most = text.n % 4 == 0 ? 2 : 0;
-    for (; most > 0 && text.n > 0 && text.p[text.n - 1] == '='; most--)
-        text.n--;
-    return text;
+    if (has(text, '-') || has(text, '_'))
+        return is_padded ? sodium_base64_VARIANT_URLSAFE : sodium_base64_VARIANT_URLSAFE_NO_PADDING;
+    return is_padded ? sodium_base64_VARIANT_ORIGINAL : sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
 }
 
 bool
 eio_base64_decode(struct tb_buf *out, tb_str text)
 {
-    tb_str   digits = without_padding(text);
-    size_t   before = out->n;
-    uint32_t bits = 0;
+    size_t most = text.n / 4 * 3 + 3, n;
 
-    if (digits.n % 4 == 1)
+    tb_buf_reserve(out, most);
+    if (sodium_base642bin((unsigned char *)out->p + out->n, most, text.p, text.n, passed_over, &n, NULL,
+                          variant_of(text)) != 0)
         return false;
-    tb_buf_reserve(out, digits.n / 4 * 3 + 2);
-    for (size_t i = 0; i < digits.n; i++) {
-        int v = value_of(digits.p[i]);
-        if (v < 0) {
-            out->n = before;
-            return false;
-        }
-        bits = bits << 6 | (uint32_t)v;
-        if (i % 4 > 0)
-            out->p[out->n++] = (char)(bits >> (6 - 2 * (i % 4)) & 0xff);
-    }
+    out->n += n;
     out->p[out->n] = '\0';
     return true;
 }
@@ -91,7 +56,9 @@ eio_base64_decode(struct tb_buf *out, tb_str text)
 void
 eio_base64_url(char *out, const void *bytes, size_t n)
 {
-    assert(n % 3 == 0);
-    for (size_t i = 0; i < n; i += 3)
-        encode_three(url_safe, (const unsigned char *)bytes + i, out + i / 3 * 4);
+    char text[EIO_BASE64_URL_MAX + 1];
+
+    assert(n % 3 == 0 && eio_base64_size(n) <= EIO_BASE64_URL_MAX);
+    sodium_bin2base64(text, sizeof text, bytes, n, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    memcpy(out, text, eio_base64_size(n));
 }

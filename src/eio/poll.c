@@ -1,6 +1,6 @@
 /* HTTP long-polling: POST brings packets, a GET waits for ours. One GET at a time: a second one ends the session, and
  * so does one that is aborted, because what was on its way with it is lost. Payload splitting: an answer holds as many
- * packets as max_payload lets it, and at least one. */
+ * packets as max_payload and EIO_POLL_PACKETS let it, and at least one; the rest waits for the next GET. */
 #include "session.h"
 
 #include "base64.h"
@@ -52,7 +52,7 @@ fill(struct eio_session *s, struct tb_buf *payload)
 {
     uint32_t n = 0;
 
-    for (; n < s->queue.n; n++) {
+    for (; n < s->queue.n && n < EIO_POLL_PACKETS; n++) {
         const struct eio_frame *f = eio_queue_at(&s->queue, n);
         if (n > 0 && payload->n + 1 + size_in_poll(f) > s->engine->options.max_payload)
             break;
@@ -77,12 +77,12 @@ eio_poll_flush(struct eio_session *s)
     if (s->poll == NULL || (s->queue.n == 0 && s->state != EIO_CLOSING))
         return;
     uint32_t n = fill(s, &payload);
-    bool     is_last = s->state == EIO_CLOSING && n == s->queue.n;
+    bool     is_last = s->state == EIO_CLOSING && n == s->queue.n && n < EIO_POLL_PACKETS;
     if (is_last)
         add_goodbye(&payload);
     answer(s, tb_buf_str(&payload));
     tb_buf_fini(&payload);
-    eio_session_pop(s, n);
+    eio_session_fetched(s, n);
     if (is_last)
         eio_session_finish(s);
 }

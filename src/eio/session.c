@@ -186,7 +186,9 @@ eio_session_is_writable(const struct eio_session *s)
 {
     if (eio_session_is_closing(s))
         return false;
-    return s->stream != NULL ? s->stream->is_open && !s->stream->is_writing : s->poll != NULL;
+    if (s->stream != NULL)
+        return s->stream->is_open && !s->stream->is_writing;
+    return s->poll != NULL && s->queue.n < EIO_POLL_PACKETS;
 }
 
 size_t
@@ -259,6 +261,26 @@ heartbeat(struct eio_session *s)
         queue_ping(s);
     s->awaits_pong = true;
     due_in(s, s->engine->options.ping_timeout_ms);
+}
+
+static bool
+has_ping(struct eio_session *s)
+{
+    uint32_t i = 0;
+
+    while (i < s->queue.n && eio_queue_at(&s->queue, i) != s->engine->ping)
+        i++;
+    return i < s->queue.n;
+}
+
+/* A client can answer a ping when it has fetched it, which may take it many answers: until then its time begins anew with
+ * each of them. */
+void
+eio_session_fetched(struct eio_session *s, uint32_t n)
+{
+    if (s->awaits_pong && has_ping(s))
+        due_in(s, s->engine->options.ping_timeout_ms);
+    eio_session_pop(s, n);
 }
 
 /* Pongs answer pings in order. One that answers none is not counted: it must not prove what will be sent later. */

@@ -11,6 +11,7 @@
 enum {
     EIO_SID_SIZE = 20,                  /* characters: 15 random bytes, as the reference server has it */
     EIO_PROBE_NOOP_MS = 100,            /* how often a waiting poll is ended during an upgrade: the reference's */
+    EIO_POLL_PACKETS = 16,              /* of an answer to a poll: python-engineio's clients take no more, and give up */
     EIO_CLOSING_MS = 30000,             /* for a closed client to fetch the rest and the goodbye: the reference's */
     EIO_GOODBYE_MS = 5000,              /* for a close frame to leave when nothing else has to */
 };
@@ -86,6 +87,7 @@ void eio_session_finish(struct eio_session *);
 void eio_session_mark(struct eio_session *);
 
 void eio_session_pop(struct eio_session *, uint32_t n);         /* n frames have left */
+void eio_session_fetched(struct eio_session *, uint32_t n);     /* the same, with the answer to a poll */
 void eio_session_requeue(struct eio_session *);                 /* what waits, as the stream that has come wants it */
 void eio_session_arm(struct eio_session *);                     /* after due_ms or write_due_ms became earlier */
 

@@ -108,7 +108,7 @@ function compile(source, name) {
 // The cases that fail when an object takes the place of a part.
 function failing(objects) {
   const program = join(dir, 'cases');
-  const linked = tool('cc', [...objects, '-lcmocka', '-o', program]);
+  const linked = tool('cc', [...objects, '-lcmocka', '-lsodium', '-o', program]);
   assert.equal(linked.status, 0, linked.stderr);
   const r = spawnSync(program, { encoding: 'utf8', timeout: STUCK_MS, env: { ...process.env, ASAN_OPTIONS: '' } });
   const cases = [...r.stderr.matchAll(/^RFC 6455 section ([\d.]+), (.*?)(?:, in steps of .*)?$/gm)].map((m) => `${m[1]} ${m[2]}`);

@@ -326,6 +326,32 @@ closing_a_polling_session_waits_for_a_get(void **state)
 }
 
 static void
+the_goodbye_is_no_seventeenth_packet(void **state)
+{
+    struct app   *a = *state;
+    struct poller p;
+
+    poller_open(a, &p);
+    for (int i = 0; i < 16; i++)
+        send_text(a->last, "x");
+    eio_session_close(a->last, EIO_AFTER_FLUSH);
+    poll_get(&p);
+    assert_int_equal(16 * 3 - 1, p.get.body.n);
+    poll_get(&p);
+    assert_got(&p, 200, "1");
+    assert_true(is_gone(&p));
+    poller_fini(&p);
+    poller_open(a, &p);
+    for (int i = 0; i < 15; i++)
+        send_text(a->last, "x");
+    eio_session_close(a->last, EIO_AFTER_FLUSH);
+    poll_get(&p);
+    assert_int_equal(15 * 3 + 1, p.get.body.n);
+    assert_true(is_gone(&p));
+    poller_fini(&p);
+}
+
+static void
 closing_in_on_message_ends_the_payload_there(void **state)
 {
     struct app        *a = *state;
@@ -418,6 +444,7 @@ main(void)
         T(closing_at_once_drops_what_waits),
         T(closing_a_polling_session_tells_the_waiting_get),
         T(closing_a_polling_session_waits_for_a_get),
+        T(the_goodbye_is_no_seventeenth_packet),
         T(closing_in_on_message_ends_the_payload_there),
         T(shutting_down_tells_everyone),
         T(freeing_the_engine_closes_and_answers_what_is_left),

@@ -95,6 +95,69 @@ heartbeats_and_early_pings_are_answered_in_order(void **state)
 }
 
 static void
+a_proof_comes_with_the_answer_that_has_its_ping(void **state)
+{
+    struct app   *a = *state;
+    struct poller p;
+
+    poller_open(a, &p);
+    for (int i = 0; i < 40; i++)
+        send_text(a->last, "x");
+    assert_true(eio_session_ping(a->last));
+    for (int i = 0; i < 3; i++)
+        poll_get(&p);
+    assert_heard(a, "");
+    assert_got(&p, 200, "4x\x1e" "4x\x1e" "4x\x1e" "4x\x1e" "4x\x1e" "4x\x1e" "4x\x1e" "4x\x1e" "2");
+    poll_post(&p, "3");
+    assert_heard(a, "pong:40 ");
+    poller_fini(&p);
+}
+
+/* Nineteen answers, each just in time: the heartbeat's ping comes with the last of them. */
+static void
+a_client_that_still_fetches_what_waits_is_alive(void **state)
+{
+    struct app   *a = *state;
+    struct poller p;
+    int           left = 300;
+
+    poller_open(a, &p);
+    for (int i = 0; i < left; i++)
+        send_text(a->last, "");
+    fake_advance(&a->fake, 25000);      /* the heartbeat */
+    for (; left > 0; left -= 16) {
+        fake_advance(&a->fake, 19000);
+        poll_get(&p);
+        assert_int_equal(200, p.get.status);
+    }
+    assert_int_equal('2', p.get.body.p[p.get.body.n - 1]);
+    tb_buf_clear(&a->heard);
+    fake_advance(&a->fake, 19999);      /* it has been told, and answers, or not */
+    assert_heard(a, "");
+    fake_advance(&a->fake, 1);
+    assert_heard(a, "closed:ping timeout ");
+    poller_fini(&p);
+}
+
+static void
+a_client_that_stops_fetching_is_not(void **state)
+{
+    struct app   *a = *state;
+    struct poller p;
+
+    poller_open(a, &p);
+    for (int i = 0; i < 40; i++)
+        send_text(a->last, "");
+    fake_advance(&a->fake, 25000);
+    poll_get(&p);
+    fake_advance(&a->fake, 19999);
+    assert_heard(a, "");
+    fake_advance(&a->fake, 1);
+    assert_heard(a, "closed:ping timeout ");
+    poller_fini(&p);
+}
+
+static void
 there_are_never_many_pings_without_pongs(void **state)
 {
     struct app        *a = *state;
@@ -239,6 +302,9 @@ writable_means_that_nothing_older_waits(void **state)
     assert_false(eio_session_is_writable(a->last));
     poll_get(&p);
     assert_true(eio_session_is_writable(a->last));
+    for (int i = 0; i < 16; i++)
+        send_text(a->last, "x");
+    assert_false(eio_session_is_writable(a->last));     /* the answer is full */
     fake_stream_fini(&s);
     poller_fini(&p);
 }
@@ -365,6 +431,9 @@ main(void)
         T(without_a_pong_the_session_ends),
         T(an_early_ping_proves_what_was_sent_before_it),
         T(heartbeats_and_early_pings_are_answered_in_order),
+        T(a_proof_comes_with_the_answer_that_has_its_ping),
+        T(a_client_that_still_fetches_what_waits_is_alive),
+        T(a_client_that_stops_fetching_is_not),
         T(there_are_never_many_pings_without_pongs),
         T(an_early_ping_ends_nothing_before_the_heartbeat_would),
         T(a_queue_has_an_end_and_says_so),

@@ -303,6 +303,38 @@ an_answer_to_a_poll_stays_below_max_payload(void **state)
 }
 
 static void
+an_answer_to_a_poll_holds_16_packets(void **state)
+{
+    struct app   *a = *state;
+    struct poller p;
+    char          text[8];
+    int           n = 0;
+
+    poller_open(a, &p);
+    for (int i = 0; i < 40; i++) {
+        snprintf(text, sizeof text, "%02d", i);
+        send_text(a->last, text);
+    }
+    for (int expected = 16; expected > 0; expected = 40 - n < 16 ? 40 - n : 16) {
+        poll_get(&p);
+        assert_int_equal(expected * 4 - 1, p.get.body.n);       /* 4NN and a separator each */
+        for (int i = 0; i < expected; i++)
+            assert_int_equal(n++, 10 * (p.get.body.p[4 * i + 1] - '0') + p.get.body.p[4 * i + 2] - '0');
+    }
+    assert_int_equal(40, n);
+    assert_int_equal(0, eio_session_queued(a->last));
+    poll_get(&p);
+    assert_int_equal(0, p.get.status);
+    for (int i = 0; i < 17; i++)
+        send_text(a->last, "xx");
+    fake_turn(&a->fake);        /* the GET that waits is answered by no more either */
+    assert_int_equal(16 * 4 - 1, p.get.body.n);
+    poll_get(&p);
+    assert_got(&p, 200, "4xx");
+    poller_fini(&p);
+}
+
+static void
 one_large_packet_goes_alone(void **state)
 {
     struct app   *a = *state;
@@ -361,6 +393,7 @@ main(void)
         T(a_turns_messages_leave_in_one_write),
         T(one_frame_serves_many_sessions),
         T(an_answer_to_a_poll_stays_below_max_payload),
+        T(an_answer_to_a_poll_holds_16_packets),
         T(one_large_packet_goes_alone),
         T(what_comes_in_may_not_be_too_large),
     };

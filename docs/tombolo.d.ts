@@ -67,10 +67,10 @@ export interface Failure {
 export interface RegisterBody { email: string; username: string; password: string; registrationToken?: string }
 export interface LoginBody { email: string; password: string }
 export interface ChangeMeBody { email?: string | null; username?: string | null; password?: string | null; currentPassword: string }
-export interface CreateRoomBody { name: string; isPrivate?: boolean | null }
+export interface CreateRoomBody { name: string; isPrivate?: boolean | 1 | 0 | 'true' | 'false' | null }
 export interface JoinRoomBody { roomId: IdOrText }
 export interface AddMemberBody { userId: IdOrText }
-export interface SendMessageBody { roomId: IdOrText; content: string; clientId?: string | null }
+export interface SendMessageBody { roomId: IdOrText; content: string; clientId?: string | number | null }
 export interface ReadMessagesBody { messageIds: IdOrText[] }
 
 // ---- Socket.IO: connecting ----
@@ -86,8 +86,8 @@ export interface ConnectError { message: 'Unauthorized: missing token' | 'Unauth
 
 export interface JoinRoom { roomId: IdOrText }
 /** clientId: a key of yours that makes the send repeatable. */
-export interface SendMessage { roomId: IdOrText; content: string; clientId?: string | null }
-export interface Typing { roomId: IdOrText; isTyping?: boolean | null }
+export interface SendMessage { roomId: IdOrText; content: string; clientId?: string | number | null }
+export interface Typing { roomId: IdOrText; isTyping?: boolean | 1 | 0 | 'true' | 'false' | null }
 export interface ReadMessage { roomId: IdOrText; messageIds: IdOrText[] }
 
 /** A failed request, whatever its event. retryAfter: seconds. */

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/slow.h"
 #include "chat/inside.h"
+#include "chat/json.h"
 #include "chat/render.h"
 
 #include <jansson.h>
@@ -14,7 +15,7 @@
 #define TEXT_NO_ROOM_ID "roomId is required"
 #define TEXT_NO_MEMBER  "You are not a member of this room"
 
-enum { EVENTS_WINDOW_MS = 1000 };
+enum { EVENTS_WINDOW_MS = 1000, UNKNOWN_EVERY_MS = 60000, NAME_SHOWN = 48 };
 
 enum { JOIN_ROOM, SEND_MESSAGE, TYPING, READ_MESSAGE, EVENT_COUNT, UNKNOWN = EVENT_COUNT };
 static const char *const names[] = {
@@ -177,7 +178,12 @@ add_message(struct tb_json *j, const struct request *r)
 static void
 on_sent(struct chat_call *call)
 {
-    finish(TB_CONTAINER(call, struct request, call), add_message);
+    struct request *r = TB_CONTAINER(call, struct request, call);
+    struct client  *c = sio_socket_app(r->socket);      /* NULL: it has ended meanwhile */
+
+    if (c != NULL && call->err.code == TB_OK)
+        typing_end(c, r->send.room_id);
+    finish(r, add_message);
 }
 
 static void
@@ -230,7 +236,7 @@ static const struct chat_field join_fields[] = {
 static const struct chat_field send_fields[] = {
     FIELD(CHAT_ID, "roomId", room_id, TEXT_NO_ROOM_ID, "roomId must be a number"),
     FIELD(CHAT_TEXT, "content", content, "Message content cannot be empty", "content must be text"),
-    FIELD(CHAT_TEXT, "clientId", key, NULL, "clientId must be text"),
+    FIELD(CHAT_KEY, "clientId", key, NULL, "clientId must be text"),
 };
 static const struct chat_field typing_fields[] = {
     FIELD(CHAT_ID, "roomId", room_id, TEXT_NO_ROOM_ID, "roomId must be a number"),
@@ -286,13 +292,29 @@ read_payload(const struct event *e, const struct sio_event *ev, struct request *
 
     if (ev->n_attachments > 0)
         return tb_fail(err, TB_EINPUT, "Binary data is not expected here", "event with attachments");
-    json_t *args = json_loadb(ev->json.p, ev->json.n, JSON_ALLOW_NUL, &at);
+    json_t *args = chat_json_load(ev->json, &at);
     if (args == NULL || json_array_size(args) > 2)
         code = tb_fail(err, TB_EINPUT, "One object is expected as the payload", "event with other arguments");
     else
         code = chat_fields_read(json_array_get(args, 1), e->fields, &r->in, &r->mem, err);
     json_decref(args);
     return code;
+}
+
+/* Without an ack the client learns nothing of it, so a wrong name is found here: a line a minute, and a metric for each. */
+static void
+note_unknown(struct client *c, tb_str name)
+{
+    struct live *l = c->live;
+    int64_t      now = tb_mono_ms(l->settings.clock);
+    char         about[LOG_ABOUT_SIZE], shown[NAME_SHOWN];
+
+    if (l->unknown_told_ms != 0 && now - l->unknown_told_ms < UNKNOWN_EVERY_MS)
+        return;
+    l->unknown_told_ms = now;
+    log_about(client_about(c, about));
+    log_warn("live.unknown_event", "name=\"%s\"", log_text(name, shown, sizeof shown));
+    log_about(TB_STR_NULL);
 }
 
 void
@@ -310,6 +332,7 @@ events_take(struct client *c, const struct sio_event *ev)
         return;
     }
     if (event == UNKNOWN) {
+        note_unknown(c, ev->name);
         tb_fail(&err, TB_EINPUT, "Unknown event", "unknown event");
         count(event, TB_EINPUT);
         ack_failure(c->socket, ev->ack, &err);

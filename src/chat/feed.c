@@ -345,6 +345,8 @@ tell_event(const struct outlet *out, struct tb_buf *args)
         move_those_of(out, op->member_joined.user_id, op->member_joined.room_id, true);
         return tell(out, op->member_joined.room_id, TB_LIT("member_joined"), tb_buf_str(args));
     case OP_MEMBER_LEFT:
+        if (out->only == NULL)          /* before the room hears that they have left */
+            typing_end_member(out->live, op->member_left.user_id, op->member_left.room_id);
         packet_left(args, out->event);
         went = tell(out, op->member_left.room_id, TB_LIT("member_left"), tb_buf_str(args));
         if (went)

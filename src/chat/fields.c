@@ -2,13 +2,14 @@
  * is gone before anything waits. */
 #include "fields.h"
 
+#include "json.h"
+
+#include <math.h>
 #include <sodium.h>
+#include <stdio.h>
 
 #define MAX_ID UINT64_C(9007199254740991)   /* 2^53-1 */
-
-/* JSON_ALLOW_NUL: content may hold \u0000. Numbers are doubles as in JavaScript: one that is too large for an id is
- * then a wrong field and not a text that is no JSON. */
-enum { LOAD_FLAGS = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY };
+#define BYTE_ORDER_MARK TB_LIT("\xEF\xBB\xBF")       /* of editors and PowerShell; passed over, as Express does */
 
 bool
 chat_id_of(tb_str digits, int64_t *out)
@@ -63,6 +64,34 @@ read_secret(const json_t *v, struct chat_secret *out, struct tb_arena *mem)
     return true;
 }
 
+/* A text, or a number as the text that JSON has for it. */
+static bool
+read_key(const json_t *v, tb_str *out, struct tb_arena *mem)
+{
+    if (json_is_string(v)) {
+        *out = tb_arena_str(mem, text_of(v));
+        return true;
+    }
+    if (!json_is_number(v))
+        return false;
+    double d = json_number_value(v);
+    char   text[32];
+    int    n = snprintf(text, sizeof text, fabs(d) <= (double)MAX_ID && d == rint(d) ? "%.0f" : "%.17g", d);
+    *out = tb_arena_str(mem, (tb_str){ .p = text, .n = (size_t)n });
+    return true;
+}
+
+/* true and false, and what the old backend took for them. */
+static bool
+read_bool(const json_t *v, bool *out)
+{
+    double d = json_number_value(v);
+    tb_str text = json_is_string(v) ? text_of(v) : TB_STR_NULL;
+
+    *out = json_is_true(v) || (json_is_number(v) && d == 1) || tb_str_eq(text, TB_LIT("true"));
+    return *out || json_is_false(v) || (json_is_number(v) && d == 0) || tb_str_eq(text, TB_LIT("false"));
+}
+
 static bool
 read_value(const json_t *v, enum chat_field_kind kind, void *at, struct tb_arena *mem)
 {
@@ -77,10 +106,10 @@ read_value(const json_t *v, enum chat_field_kind kind, void *at, struct tb_arena
         return read_id(v, at);
     case CHAT_IDS:
         return read_ids(v, at, mem);
+    case CHAT_KEY:
+        return read_key(v, at, mem);
     case CHAT_BOOL:
-        if (json_is_boolean(v))
-            *(bool *)at = json_is_true(v);
-        return json_is_boolean(v);
+        return read_bool(v, at);
     }
     return false;
 }
@@ -180,11 +209,13 @@ load(tb_str text, struct tb_err *e)
     json_error_t why = { 0 };
     json_t      *root = NULL;
 
-    if (text.n == 0)
+    if (tb_str_starts(text, BYTE_ORDER_MARK))
+        text = (tb_str){ text.p + BYTE_ORDER_MARK.n, text.n - BYTE_ORDER_MARK.n };
+    else if (text.n == 0)
         return json_object();
     if (is_too_deep(text))
         tb_fail(e, TB_EINPUT, "The JSON is nested too deeply", "JSON deeper than %d", CHAT_JSON_DEPTH);
-    else if ((root = json_loadb(text.p, text.n, LOAD_FLAGS, &why)) == NULL)
+    else if ((root = chat_json_load(text, &why)) == NULL)
         tb_fail(e, TB_EINPUT, "The body is not valid JSON", "JSON, byte %d of %zu", why.position, text.n);
     return root;
 }

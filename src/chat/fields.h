@@ -23,7 +23,8 @@ enum chat_field_kind {
     CHAT_SECRET,            /* struct chat_secret; the JSON value is overwritten once it was read */
     CHAT_ID,                /* int64_t: a number, or digits in a string; 1..2^53-1 */
     CHAT_IDS,               /* struct chat_ids: an array of such */
-    CHAT_BOOL,              /* bool */
+    CHAT_KEY,               /* tb_str; a number is taken as its text */
+    CHAT_BOOL,              /* bool; 0, 1, "false" and "true" are taken as well */
 };
 
 struct chat_field {

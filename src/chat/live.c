@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/scan.h"
+#include "chat/json.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -326,7 +327,8 @@ on_connect(void *ctx, struct sio_socket *sk, tb_str auth_text)
     struct live       *l = ctx;
     struct chat_claims claims;
     struct tb_err      e = { 0 };
-    json_t            *auth = json_loadb(auth_text.p, auth_text.n, JSON_ALLOW_NUL, NULL);
+    json_error_t       why;
+    json_t            *auth = chat_json_load(auth_text, &why);
     tb_str             token = find_token(sk, auth);
 
     if (l->is_stopping) {
@@ -360,6 +362,7 @@ static void
 end_client(struct client *c)
 {
     delivery_forget(c);
+    typing_end_all(c);
     user_remove_client(c);
     sio_socket_set_app(c->socket, NULL);
     c->socket = NULL;
@@ -495,6 +498,7 @@ live_tick(struct live *l)
     delivery_tick(l, now);
     gather_tick(l, now);
     presence_tick(l, now);
+    typing_tick(l, now);
     returning_tick(l, now);
     if (now >= l->sweep_at_ms) {
         users_drop_expired(l);

@@ -11,6 +11,7 @@ struct live_limits {                    /* see live.* in conf/tombolo.conf */
     unsigned events_per_second;         /* that one socket may send; beyond it: error acks; 0: any number */
     unsigned connects, user_connects;   /* sockets that one address, and one user, may open per minute; 0: any number */
     unsigned typing;                    /* times a minute that one user's typing is told; 0: any number */
+    unsigned typing_ms;                 /* how long a typing lasts that the client does not renew */
     size_t   tracked;                   /* addresses and users whose rates are remembered */
     size_t   ring_batches;              /* recent commits kept for those who catch up */
     unsigned unproved;                  /* messages sent on a socket whose arrival is not proved; beyond it the socket is behind */

@@ -50,13 +50,8 @@ struct client {                         /* one socket of one user */
     uint32_t           events;          /* taken in the second that began at events_ms */
     int64_t            events_ms;
     struct client     *next_due;        /* in live->pings */
+    struct typing     *typing;          /* typing.c; NULL: it has typed nowhere */
 };
-
-struct typing {                         /* a room in which the user is typing */
-    int64_t room_id, at_ms;
-};
-
-enum { TYPING_ROOMS = 4 };              /* at once; who types in more ends the oldest */
 
 struct user {                           /* somebody who is online, or was within the grace time */
     int64_t        id;
@@ -66,7 +61,6 @@ struct user {                           /* somebody who is online, or was within
     bool           is_changed;          /* waits in live->changed for the next gathering */
     int64_t        offline_at_ms;       /* when the grace time ends; 0: he has a socket */
     int64_t        left_at;             /* when his last socket ended; ms, wall clock */
-    struct typing  typing[TYPING_ROOMS];
     tb_str        *left_rooms;          /* of his last socket, for telling that he is offline; else NULL */
     size_t         n_left_rooms;
     struct user   *next_changed;
@@ -118,12 +112,14 @@ struct live {
     struct user *changed;               /* whose status is to be told */
     int64_t      tell_at_ms;            /* 0: nothing to tell */
     int64_t      seen_at_ms;            /* when the last seen of all who are online is stored next */
+    /* typing.c */
+    struct typing *typing;              /* of all sockets, the one that was heard of longest ago first */
     /* returning.c */
     int64_t      returning_until_ms;    /* 0: nobody is awaited any more */
     /* live.c */
     int64_t           wake_ms;          /* what was last wished for; INT64_MAX: nothing */
     int64_t           sweep_at_ms;
-    int64_t           step_back_told_ms;
+    int64_t           step_back_told_ms, unknown_told_ms;       /* 0: never */
     bool              is_stopping;
     size_t            n_pending;        /* requests of the store and calls of the chat under way */
     struct live_stats stats;
@@ -205,7 +201,10 @@ void returning_tick(struct live *l, int64_t now_ms);
 
 /* typing.c */
 bool typing_set(struct client *c, int64_t room_id, bool is_typing, int64_t *wait_us);   /* false: too often, try after *wait_us */
-void typing_end_all(struct live *l, struct user *u);
+void typing_end(struct client *c, int64_t room_id);     /* the socket has sent there */
+void typing_end_member(struct live *l, int64_t user_id, int64_t room_id);       /* the user is about to leave the room */
+void typing_end_all(struct client *c);                  /* the socket ends */
+void typing_tick(struct live *l, int64_t now_ms);
 
 /* events.c */
 void events_take(struct client *c, const struct sio_event *ev);

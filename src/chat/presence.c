@@ -193,7 +193,6 @@ end_grace_times(struct live *l, int64_t now)
             continue;
         }
         u->offline_at_ms = 0;
-        typing_end_all(l, u);
         tell_later(l, u);
     }
 }

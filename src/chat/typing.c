@@ -1,12 +1,26 @@
-/* Who is typing where. It is told to the room but for the socket that types, to members only, at once when it changes and
- * no more often than TYPING_EVERY_MS while it goes on, and in all no more often than live.typing allows a user; when the
- * typist is gone, the others are told that it ended. Nothing of it is stored and sockets that are behind miss it. */
+/* Who is typing where. A typing belongs to the socket that told of it. The room hears of it but for that socket, at once
+ * when it begins and no more often than TYPING_EVERY_MS while it goes on, and in all no more often than live.typing allows a
+ * user. The room is told that it ended when the client says so, when the socket ends, leaves the room or sends there, and
+ * when the client has said nothing for live.typing_ms; unless another socket of the user still types there. Nothing of it is
+ * stored, and sockets that are behind miss it. */
 #include "live_inside.h"
 
-enum { TYPING_EVERY_MS = 1000 };
+#include <utlist.h>
+
+enum {
+    TYPING_EVERY_MS = 1000,
+    TYPING_ROOMS = 4,                   /* of one socket at once; one that types in more ends the oldest */
+};
+
+struct typing {                         /* in the list of the live part while room_id is not 0 */
+    struct client *client;
+    int64_t        room_id;
+    int64_t        told_ms, heard_ms;   /* when the room was told, and when the client last said so */
+    struct typing *prev, *next;
+};
 
 static void
-tell(struct live *l, struct sio_socket *except, int64_t room_id, int64_t user_id, bool is_typing)
+tell_room(struct live *l, struct sio_socket *except, int64_t room_id, int64_t user_id, bool is_typing)
 {
     char              text[24];
     tb_str            room = live_room_name(room_id, text);
@@ -21,25 +35,57 @@ tell(struct live *l, struct sio_socket *except, int64_t room_id, int64_t user_id
 }
 
 static struct typing *
-find_room(struct user *u, int64_t room_id)
+find_typing(const struct client *c, int64_t room_id)
 {
-    for (size_t i = 0; i < TYPING_ROOMS; i++)
-        if (u->typing[i].room_id == room_id)
-            return &u->typing[i];
+    for (size_t i = 0; c->typing != NULL && i < TYPING_ROOMS; i++)
+        if (c->typing[i].room_id == room_id)
+            return &c->typing[i];
     return NULL;
 }
 
-/* A free place, or the one of the room where he has typed longest ago, whose members are told. */
-static struct typing *
-take_place(struct live *l, struct user *u)
+static void
+forget_typing(struct live *l, struct typing *t)
 {
-    struct typing *oldest = &u->typing[0];
+    DL_DELETE(l->typing, t);
+    t->room_id = 0;
+}
 
+static bool
+types_elsewhere(const struct user *u, int64_t room_id)
+{
+    for (const struct client *c = u->clients; c != NULL; c = c->next)
+        if (find_typing(c, room_id) != NULL)
+            return true;
+    return false;
+}
+
+/* Not by the client's own word. */
+static void
+end_typing(struct typing *t)
+{
+    struct client *c = t->client;
+    int64_t        room_id = t->room_id;
+
+    forget_typing(c->live, t);
+    if (!c->live->is_stopping && !types_elsewhere(c->user, room_id))
+        tell_room(c->live, c->socket, room_id, c->user->id, false);
+}
+
+/* A free place, or the one of the room in which the socket has typed longest ago. */
+static struct typing *
+take_place(struct client *c)
+{
+    struct typing *oldest = find_typing(c, 0);
+
+    if (c->typing == NULL)
+        return c->typing = tb_alloc_zero(TYPING_ROOMS * sizeof *c->typing);
+    if (oldest != NULL)
+        return oldest;
+    oldest = &c->typing[0];
     for (size_t i = 1; i < TYPING_ROOMS; i++)
-        if (u->typing[i].room_id == 0 || (oldest->room_id != 0 && u->typing[i].at_ms < oldest->at_ms))
-            oldest = &u->typing[i];
-    if (oldest->room_id != 0)
-        tell(l, NULL, oldest->room_id, u->id, false);
+        if (c->typing[i].heard_ms < oldest->heard_ms)
+            oldest = &c->typing[i];
+    end_typing(oldest);
     return oldest;
 }
 
@@ -55,34 +101,86 @@ may_tell(struct client *c, int64_t *wait_us)
     return false;
 }
 
-bool
-typing_set(struct client *c, int64_t room_id, bool is_typing, int64_t *wait_us)
+/* The list is in the order in which typings end by themselves. */
+static void
+hear_typing(struct live *l, struct typing *t, int64_t now)
+{
+    t->heard_ms = now;
+    DL_APPEND(l->typing, t);
+    live_wake(l, l->typing->heard_ms + l->settings.limits.typing_ms);
+}
+
+static bool
+begin_typing(struct client *c, int64_t room_id, int64_t *wait_us)
 {
     struct live   *l = c->live;
     int64_t        now = tb_mono_ms(l->settings.clock);
-    struct typing *place = find_room(c->user, room_id);
+    struct typing *t = find_typing(c, room_id);
+    bool           is_told = t != NULL && now - t->told_ms < TYPING_EVERY_MS;
 
-    if (is_typing && place != NULL && now - place->at_ms < TYPING_EVERY_MS)
-        return true;
-    if ((is_typing || place == NULL) && !may_tell(c, wait_us))
+    if (!is_told && !may_tell(c, wait_us))
         return false;
-    if (is_typing) {
-        if (place == NULL)
-            place = take_place(l, c->user);
-        *place = (struct typing){ .room_id = room_id, .at_ms = now };
-    } else if (place != NULL) {
-        place->room_id = 0;
-    }
-    tell(l, c->socket, room_id, c->user->id, is_typing);
+    if (t != NULL)
+        DL_DELETE(l->typing, t);
+    else
+        t = take_place(c);
+    *t = (struct typing){ .client = c, .room_id = room_id, .told_ms = is_told ? t->told_ms : now };
+    hear_typing(l, t, now);
+    if (!is_told)
+        tell_room(l, c->socket, room_id, c->user->id, true);
+    return true;
+}
+
+bool
+typing_set(struct client *c, int64_t room_id, bool is_typing, int64_t *wait_us)
+{
+    struct typing *t = find_typing(c, room_id);
+
+    if (is_typing)
+        return begin_typing(c, room_id, wait_us);
+    if (t == NULL && !may_tell(c, wait_us))
+        return false;
+    if (t != NULL)
+        forget_typing(c->live, t);
+    tell_room(c->live, c->socket, room_id, c->user->id, false);
     return true;
 }
 
 void
-typing_end_all(struct live *l, struct user *u)
+typing_end(struct client *c, int64_t room_id)
 {
-    for (size_t i = 0; i < TYPING_ROOMS; i++) {
-        if (u->typing[i].room_id != 0)
-            tell(l, NULL, u->typing[i].room_id, u->id, false);
-        u->typing[i].room_id = 0;
-    }
+    struct typing *t = find_typing(c, room_id);
+
+    if (t != NULL)
+        end_typing(t);
+}
+
+void
+typing_end_member(struct live *l, int64_t user_id, int64_t room_id)
+{
+    struct user *u = live_find_user(l, user_id);
+
+    for (struct client *c = u != NULL ? u->clients : NULL; c != NULL; c = c->next)
+        typing_end(c, room_id);
+}
+
+void
+typing_end_all(struct client *c)
+{
+    for (size_t i = 0; c->typing != NULL && i < TYPING_ROOMS; i++)
+        if (c->typing[i].room_id != 0)
+            end_typing(&c->typing[i]);
+    tb_free(c->typing);
+    c->typing = NULL;
+}
+
+void
+typing_tick(struct live *l, int64_t now_ms)
+{
+    int64_t lasts_ms = l->settings.limits.typing_ms;
+
+    while (l->typing != NULL && l->typing->heard_ms + lasts_ms <= now_ms)
+        end_typing(l->typing);
+    if (l->typing != NULL)
+        live_wake(l, l->typing->heard_ms + lasts_ms);
 }

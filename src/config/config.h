@@ -102,6 +102,7 @@ struct tb_config {
         int64_t  connects;                  /* 60000 of an address per minute; 0: off */
         int64_t  user_connects;             /* 600 of a user per minute; 0: off */
         int64_t  typing;                    /* 120 times a minute for a user; 0: off */
+        int64_t  typing_ms;                 /* 6000 */
         int64_t  ring_batches;              /* 512 recent commits */
         int64_t  unproved;                  /* 100000 messages sent on one socket without proof of their arrival */
         int64_t  receipts_waiting;          /* 2000000 proofs that wait for the disk */

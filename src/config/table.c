@@ -187,6 +187,8 @@ const struct config_setting config_table[] = {
       .help = "sockets that one user may open per minute; 0: any number" },
     { AT(live, typing), CONFIG_NUMBER, IN(live, typing), .initial = "120", .max = 1000000,
       .help = "times per minute that a user's typing is told; 0: any number" },
+    { AT(live, typing_ms), CONFIG_NUMBER, IN(live, typing_ms), .initial = "6000", .min = 100, .max = HOUR_MS,
+      .help = "how long a typing lasts that the client does not renew" },
     { AT(live, ring_batches), CONFIG_NUMBER, IN(live, ring_batches), .initial = "512", .min = 1, .max = 65536,
       .help = "recent commits kept in memory for sockets that catch up" },
     { AT(live, unproved), CONFIG_NUMBER, IN(live, unproved), .initial = "100000", .min = 1, .max = 1000000,

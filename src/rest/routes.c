@@ -253,7 +253,7 @@ render_members(struct rest_exchange *x, struct tb_json *j)
 static const struct chat_field send_fields[] = {
     { "roomId", CHAT_ID, offsetof(struct chat_send, room_id), "roomId is required", "roomId must be an id" },
     { "content", CHAT_TEXT, offsetof(struct chat_send, content), CHAT_SAY_NO_CONTENT, "content must be text" },
-    { "clientId", CHAT_TEXT, offsetof(struct chat_send, key), NULL, "clientId must be text" },
+    { "clientId", CHAT_KEY, offsetof(struct chat_send, key), NULL, "clientId must be text" },
 };
 
 /* The header and the field say the same thing; whoever sends both must mean the same. */

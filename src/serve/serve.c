@@ -260,7 +260,8 @@ live_limits(const struct tb_config *c)
     return (struct live_limits){
         .sockets_per_user = (unsigned)c->live.sockets_per_user, .events_per_second = (unsigned)c->live.events_per_second,
         .connects = (unsigned)c->live.connects, .user_connects = (unsigned)c->live.user_connects,
-        .typing = (unsigned)c->live.typing, .tracked = (size_t)c->limit.tracked, .ring_batches = (size_t)c->live.ring_batches,
+        .typing = (unsigned)c->live.typing, .typing_ms = (unsigned)c->live.typing_ms,
+        .tracked = (size_t)c->limit.tracked, .ring_batches = (size_t)c->live.ring_batches,
         .unproved = (unsigned)c->live.unproved, .receipts_waiting = (size_t)c->live.receipts_waiting,
         .recovery_days = (unsigned)c->recovery.window_days,
     };

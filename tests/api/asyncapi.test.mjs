@@ -178,10 +178,10 @@ test('what CONNECT is answered with, whole', async () => {
 
 const REFUSED = {
   join_room: [{}, { roomId: 'x' }, { roomId: 999 }],
-  send_message: [{}, { roomId: 'x' }, { roomId: 1 }, { roomId: 1, content: 5 }, { roomId: 1, content: 'x', clientId: 5 },
+  send_message: [{}, { roomId: 'x' }, { roomId: 1 }, { roomId: 1, content: 5 }, { roomId: 1, content: 'x', clientId: [5] },
     { roomId: 1, content: 'x', clientId: '\n' }, { roomId: 999, content: 'x' }, { roomId: 1, content: 'x'.repeat(16385) },
     { roomId: 1, content: 'another', clientId: 'note-1' }],
-  typing: [{}, { roomId: 'x' }, { roomId: 1, isTyping: 1 }, { roomId: 999 }],
+  typing: [{}, { roomId: 'x' }, { roomId: 1, isTyping: 2 }, { roomId: 999 }],
   read_message: [{}, { roomId: 'x', messageIds: [1] }, { roomId: 1, messageIds: 'x' }, { roomId: 999, messageIds: [1] },
     { roomId: 1, messageIds: Array.from({ length: 1001 }, (_, i) => i + 1) }],
 };

@@ -72,16 +72,36 @@ for (const [what, body] of [
   ['text', '"x"'], ['a number', '5'], ['null', 'null'], ['two objects', '{}{}'], ['a trailing comma', '{"content":"x",}'],
   ['single quotes', "{'content':'x'}"], ['bytes that are no UTF-8', Buffer.from('7b22636f6e74656e74223a22ff227d', 'hex')],
   ['an overlong UTF-8 form', Buffer.from('7b22636f6e74656e74223a22c0af227d', 'hex')],
-  ['half of a surrogate pair', '{"roomId":1,"content":"\\ud800"}'], ['ten thousand brackets', '['.repeat(10_000)],
+  ['half of an escape', '{"roomId":1,"content":"\\ud80"}'], ['ten thousand brackets', '['.repeat(10_000)],
   ['ten thousand nested objects', '{"a":'.repeat(10_000) + '1' + '}'.repeat(10_000)],
   ['a number beyond all', '{"roomId":1e999,"content":"x"}'],
-  ['a BOM', '\ufeff{"roomId":1,"content":"x"}'], ['a raw line break in text', '{"roomId":1,"content":"a\nb"}'],
+  ['a BOM alone', '\ufeff'], ['two BOMs', '\ufeff\ufeff{"roomId":1,"content":"x"}'], ['a raw line break in text', '{"roomId":1,"content":"a\nb"}'],
 ]) {
   test(`a body of ${what} is refused`, async () => {
     refused(await call('POST', '/messages', { body, token: ann.token }), 400, 'bad_request');
     await alive();
   });
 }
+
+test('a byte order mark before a body is passed over', async () => {
+  const body = `\ufeff${JSON.stringify({ roomId: room.id, content: 'x' })}`;
+  const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${ann.token}` };
+  assert.equal((await fetch(`${server.url}/messages`, { method: 'POST', headers, body: Buffer.from(body) })).status, 201);
+});
+
+for (const [what, more] of [['a key with a NUL', (body) => body.replace('}', ',"a\\u0000":1}')],
+  ['half of a surrogate pair', (body) => body.replace('}', ',"x":"\\ud800"}')],
+  ['a number beyond all that nobody looks at', (body) => body.replace('}', ',"x":-1e999}')]]) {
+  test(`a body with ${what} is taken`, async () => {
+    const body = more(JSON.stringify({ roomId: room.id, content: 'x' }));
+    assert.equal(done(await call('POST', '/messages', { body, token: ann.token }), 201).content, 'x');
+  });
+}
+
+test('a number beyond all is a wrong field and says so', async () => {
+  refused(await call('POST', '/messages', { body: '{"roomId":1e999,"content":"x"}', token: ann.token }), 400, 'bad_request',
+    'roomId must be an id');
+});
 
 for (const [method, path] of [
   ['POST', '/auth/register'], ['POST', '/auth/login'], ['PATCH', '/auth/me'], ['POST', '/rooms'], ['POST', '/rooms/join'],

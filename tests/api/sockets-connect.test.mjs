@@ -31,6 +31,15 @@ async function up(who, options) {
 }
 const now = () => Math.floor(Date.now() / 1000);
 
+// One packet by polling, as it stands, and what the next poll brings.
+async function polled(packet, expected) {
+  const url = `${server.url}/socket.io/?EIO=4&transport=polling`;
+  const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1));
+  assert.equal((await fetch(`${url}&sid=${sid}`, { method: 'POST', body: packet })).status, 200);
+  assert.match(await (await fetch(`${url}&sid=${sid}`)).text(), expected);
+  await fetch(`${url}&sid=${sid}`, { method: 'POST', body: '1' });
+}
+
 for (const [what, auth, text] of [
   ['no token', { token: undefined }, 'Unauthorized: missing token'],
   ['an empty token', { token: '' }, 'Unauthorized: missing token'],
@@ -47,6 +56,16 @@ test('a token that has expired, or of another secret, is refused', async () => {
     assert.equal(await line(ann, { auth: { token } }).refused(), 'Unauthorized: invalid token');
   }
 });
+
+for (const [what, more] of [['a NUL in a key', { 'a\u0000b': 1 }], ['half of a surrogate pair', { nick: 'x\ud83d' }],
+  ['half of one in a key', { '\ude00': 1 }], ['a number that no double holds whole', { n: 123456789012345678901234567890n }]]) {
+  test(`a good token beside ${what} lets in`, async () => {
+    const raw = JSON.stringify({ token: ann.token, ...more }, (_, v) => (typeof v === 'bigint' ? Number(v) : v));
+    await polled(`40${raw}`, /^40\{"sid":/);
+    await polled(`40${raw.replace(/}$/, ',"big":1e400,"long":99999999999999999999}')}`, /^40\{"sid":/);
+    await polled(`40${raw.replace(ann.token, 'x')}`, /^44\{"message":"Unauthorized: invalid token"/);
+  });
+}
 
 for (const [name, transports] of TRANSPORTS) {
   test(`with ${name} a token lets in, and a wrong one does not`, async () => {

@@ -108,7 +108,7 @@ test('send_message looks at roomId, then at the content, then at the membership'
     [{ roomId: own.id, content: 5 }, 'bad_request', /content/],
     [{ roomId: own.id, content: ['x'] }, 'bad_request', /content/],
     [{ roomId: own.id, content: 'x'.repeat(16_385) }, 'too_large', undefined],
-    [{ roomId: own.id, content: 'x', clientId: 5 }, 'bad_request', /clientId/],
+    [{ roomId: own.id, content: 'x', clientId: [5] }, 'bad_request', /clientId/],
     [{ roomId: own.id, content: 'x' }, 'forbidden', 'You are not a member of this room'],
   ]) {
     denied(await a.ask('send_message', payload), code, error);
@@ -223,6 +223,25 @@ test('a history page is confirmed by the request for the next one', async () => 
   assert.deepEqual(await receipts(ann, ids[1]), []);
 });
 
+test('a number for clientId is the same key as its text, by either door', async () => {
+  const own = await ann.room('keys'), payload = { roomId: own.id, content: 'once', clientId: 1796119200123 };
+  const { message } = await a.ask('send_message', payload);
+  assert.equal((await a.ask('send_message', { ...payload, clientId: '1796119200123' })).message.id, message.id);
+  assert.equal(done(await ann.post('/messages', payload), 201).id, message.id);
+  assert.equal((await ann.send(own.id, 'once', { 'Idempotency-Key': '1796119200123' })).id, message.id);
+  assert.notEqual((await a.ask('send_message', { ...payload, clientId: 1796119200124 })).message.id, message.id);
+});
+
+test('half of a surrogate pair in a text is U+FFFD, as in every browser that sends UTF-8', async () => {
+  const own = await ann.room('halves');
+  for (const [content, kept] of [['a\ud83d', 'a\ufffd'], ['\ude00b', '\ufffdb'], ['\ud83d\ude00', '\ud83d\ude00']]) {
+    assert.equal((await a.ask('send_message', { roomId: own.id, content })).message.content, kept);
+    assert.equal((await ann.send(own.id, content)).content, kept);
+  }
+  const { message } = await a.ask('send_message', { roomId: own.id, content: 'x', 'not\u0000ours': 1, '\ud800': 2 });
+  assert.equal(message.content, 'x');
+});
+
 // ---- typing ----
 
 test('typing is told to the room but not to the socket that types, and has no ack of its own', async () => {
@@ -264,17 +283,82 @@ test('while it goes on typing is told once a second and no more', async () => {
   await b.hears('typing', { isTyping: false });
 });
 
-test('when the typist has gone, the others are told that it ended', async () => {
+// The rest of a typing: someone of their own in the room, with as many sockets as they like.
+async function typist(name, n = 1, to = server) {
+  const who = await person(to, name);
+  await who.join(room.id);
   b.forget();
-  const other = await Line.to(ann);
-  const fay = await person(server, 'fay');
-  await fay.join(room.id);
-  const f = await Line.to(fay);
-  f.socket.emit('typing', { roomId: room.id, isTyping: true });
-  await b.hears('typing', { userId: fay.id, isTyping: true });
-  f.close();
-  await b.hears('typing', { userId: fay.id, isTyping: false });
-  other.close();
+  return [who, ...await Promise.all(Array.from({ length: n }, () => Line.to(who)))];
+}
+const starts = async (line) => {
+  line.socket.emit('typing', { roomId: room.id, isTyping: true });
+  await b.hears('typing', { userId: line.who.id, isTyping: true });
+};
+const ends = (who) => b.hears('typing', { userId: who.id, isTyping: false });
+const told = (who) => b.named('typing').filter(({ userId }) => userId === who.id).map(({ isTyping }) => isTyping);
+
+test('typing ends with its socket, though the typist has another one', async () => {
+  const [fay, phone, laptop] = await typist('fay', 2);
+  await starts(phone);
+  phone.close();
+  await ends(fay);
+  laptop.close();
+});
+
+test('while another socket of the typist types there, nothing has ended', async () => {
+  const [gus, phone, laptop] = await typist('gus', 2);
+  await starts(phone);
+  b.forget();
+  await starts(laptop);
+  phone.close();
+  await laptop.ask('send_message', { roomId: room.id, content: 'done' });
+  await ends(gus);
+  assert.deepEqual(told(gus), [true, false]);
+  laptop.close();
+});
+
+test('typing ends with a message that the socket sends there, and with none that it sends elsewhere or that is refused', async () => {
+  const [hal, line] = await typist('hal');
+  const other = await hal.room('elsewhere');
+  await starts(line);
+  await line.ask('send_message', { roomId: other.id, content: 'elsewhere' });
+  assert.equal((await line.ask('send_message', { roomId: room.id, content: '' })).ok, false);
+  await a.send(room.id, 'a mark');
+  await b.hears('receive_message', { content: 'a mark' });
+  assert.deepEqual(told(hal), [true]);
+  assert.equal((await line.ask('send_message', { roomId: room.id, content: 'here' })).ok, true);
+  await ends(hal);
+  line.close();
+});
+
+test('typing ends before the room hears that the typist has left, and nothing of it comes after', async () => {
+  const [ivy, line] = await typist('ivy');
+  await starts(line);
+  done(await ivy.delete(`/rooms/${room.id}/members/me`), 204);
+  await b.hears('member_left', { userId: ivy.id });
+  line.close();
+  await a.send(room.id, 'another mark');
+  await b.hears('receive_message', { content: 'another mark' });
+  const heard = b.heard.map(([event, x]) => (event === 'typing' ? `${event} ${x.isTyping}` : event))
+    .filter((what) => /typing|member_left/.test(what));
+  assert.deepEqual(heard, ['typing true', 'typing false', 'member_left']);
+});
+
+test('typing that the client does not renew ends by itself; one that it renews goes on', async () => {
+  const short = await start({ config: { live: { typing_ms: 400 } } });
+  const [jon, kim, guest] = await Promise.all([1, 2, 3].map(() => person(short)));
+  const hall = await jon.room('hall');
+  for (const one of [kim, guest]) { await one.join(hall.id); }
+  const [j, k, g] = await Promise.all([jon, kim, guest].map((who) => Line.to(who)));
+  k.socket.emit('typing', { roomId: hall.id, isTyping: true });
+  await g.hears('typing', { userId: kim.id, isTyping: true });
+  j.socket.emit('typing', { roomId: hall.id, isTyping: true });
+  const renewing = setInterval(() => j.socket.emit('typing', { roomId: hall.id, isTyping: true }), 20);
+  await g.hears('typing', { userId: kim.id, isTyping: false });
+  clearInterval(renewing);
+  await g.hears('typing', { userId: jon.id, isTyping: false });
+  for (const line of [j, k, g]) { line.close(); }
+  await short.stop();
 });
 
 // ---- read_message ----

@@ -63,7 +63,7 @@ function shapeOfType(type) {
   if (type.isUnion()) {
     return union(...type.types.filter((t) => !(t.flags & F.Undefined)).map(shapeOfType));
   }
-  if (type.isStringLiteral()) {
+  if (type.isStringLiteral() || type.isNumberLiteral()) {
     return [JSON.stringify(type.value)];
   }
   if (type.flags & (F.Number | F.String | F.Null | F.BooleanLiteral)) {

@@ -53,7 +53,7 @@ sends_are_refused_in_the_words_and_the_order_of_the_contract(void **state)
         { "POST", "/messages", "{\"roomId\":1,\"content\":[]}", 1, 400, "Message content cannot be empty",
           "bad_request" },
         { "POST", "/messages", "{\"roomId\":1,\"content\":{}}", 1, 400, "content must be text", "bad_request" },
-        { "POST", "/messages", "{\"roomId\":1,\"content\":\"x\",\"clientId\":7}", 1, 400, "clientId must be text",
+        { "POST", "/messages", "{\"roomId\":1,\"content\":\"x\",\"clientId\":[7]}", 1, 400, "clientId must be text",
           "bad_request" },
         { "POST", "/messages", "{\"roomId\":1,\"content\":\"x\",\"clientId\":\"\"}", 1, 400,
           "Idempotency-Key and clientId must have 1 to 200 bytes without control characters", "bad_request" },

@@ -247,6 +247,12 @@ test('a password of 72 bytes and more keeps the bcrypt hash that came with it, w
   refused(await login('short@example.org', `${'x'.repeat(71)}y`), 401, 'unauthorized');
 });
 
+test('a password that is shorter than one may be today still logs in when its hash came by import', async () => {
+  json(['import', file('email,username,hash\nbrief@example.org,brief,$2b$04$abcdefghijklmnopqrstuuCi15uRb1eH7NAlJ/TgeJertyknQpYn2\n')]);
+  done(await login('brief@example.org', 'abc'), 200);
+  done(await login('brief@example.org', 'abc'), 200);       // now by the Argon2id hash that took its place
+});
+
 test('import takes JSON lines and standard input, without a server too, and hashes a thousand passwords side by side', () => {
   const data = join(tempDir(), 'data');
   const lines = Array.from({ length: 1000 }, (_, i) => JSON.stringify({ email: `n${i}@example.org`, username: `n${i}`, password: `password ${i}` }));

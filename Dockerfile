@@ -13,7 +13,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 FROM debian:bookworm-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkgconf libh2o-evloop-dev libsqlite3-dev libmariadb-dev libmariadb-dev-compat \
-        libjansson-dev libjwt-dev libsodium-dev libcrypt-dev libssl-dev libinih-dev uthash-dev \
+        libjansson-dev libjwt-dev libsodium-dev libcrypt-dev libssl-dev libinih-dev libutf8proc-dev zlib1g-dev uthash-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /tombolo
 COPY . .
@@ -26,7 +26,7 @@ RUN touch build/release/web/node_modules/.package-lock.json \
 FROM debian:bookworm-slim
 # What the Debian package depends on as well; a test compares the two.
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates libh2o-evloop0.13 libsqlite3-0 libmariadb3 libjansson4 libjwt0 libsodium23 libcrypt1 libssl3 libinih1 \
+        ca-certificates libh2o-evloop0.13 libsqlite3-0 libmariadb3 libjansson4 libjwt0 libsodium23 libcrypt1 libssl3 libinih1 libutf8proc2 zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
     && groupadd --gid 5000 tombolo \
     && useradd --uid 5000 --gid 5000 --no-create-home --home-dir /data --shell /usr/sbin/nologin tombolo \

@@ -3,7 +3,8 @@
 
 # An entry is a Debian package, or command=package where any source of the command will do.
 BUILD_NEEDS="gcc=gcc cmake=cmake ninja=ninja-build pkg-config=pkgconf libc6-dev libh2o-evloop-dev libsqlite3-dev
-    libmariadb-dev libmariadb-dev-compat libjansson-dev libjwt-dev libsodium-dev libcrypt-dev libssl-dev libinih-dev uthash-dev"
+    libmariadb-dev libmariadb-dev-compat libjansson-dev libjwt-dev libsodium-dev libcrypt-dev libssl-dev libinih-dev
+    libutf8proc-dev zlib1g-dev uthash-dev"
 # mariadb-server-core is the server without the service: tests start it by themselves, in folders of their own.
 TEST_NEEDS="prove=perl make=make git=git libcmocka-dev clang-14=clang-14 libclang-rt-14-dev clang-tidy-14=clang-tidy-14
     clang-format-14=clang-format-14 node=nodejs npm=npm curl=curl openssl=openssl nghttp=nghttp2-client

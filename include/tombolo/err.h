@@ -15,6 +15,7 @@
     X(TB_ETAKEN,    "email_taken",        409, "User already exists with this email")           \
     X(TB_ECONFLICT, "email_conflict",     409, "This email belongs to another account, choose another") \
     X(TB_ETOOBIG,   "too_large",          413, "That is too large")                             \
+    X(TB_EMEDIA,    "unsupported_media_type", 415, "That encoding is not understood here")     \
     X(TB_EREUSED,   "key_reused",         422, "This idempotency key was used for another message") \
     X(TB_ELIMIT,    "rate_limited",       429, "Too fast, try again in a moment")               \
     X(TB_EINTERNAL, "internal",           500, "Something went wrong here")                     \

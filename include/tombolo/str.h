@@ -52,6 +52,9 @@ size_t tb_str_utf8_length(tb_str s);
 /* All of s is a decimal number in 0..max; *out is written only then. No sign, no blanks, no empty text. */
 bool tb_str_to_uint(tb_str s, uint64_t max, uint64_t *out);
 
+/* A finite decimal number, all of s: digits with sign, point and exponent. false: out is as before. */
+bool tb_str_to_double(tb_str s, double *out);
+
 /* Heap copies; the caller frees them, with tb_free and tb_str_free. tb_str_dup ends its copy in a NUL that n does not
  * count. */
 char  *tb_str_to_c(tb_str s);
@@ -69,6 +72,7 @@ struct tb_buf {
 #define TB_BUF_INIT { .p = NULL, .n = 0, .cap = 0 }
 
 void tb_buf_fini(struct tb_buf *b);             /* frees the bytes; b may be used again */
+void tb_buf_wipe(struct tb_buf *b);             /* the same, and nothing of them stays in memory */
 void tb_buf_reserve(struct tb_buf *b, size_t n_more);
 void tb_buf_add(struct tb_buf *b, tb_str s);
 void tb_buf_add_char(struct tb_buf *b, char c);

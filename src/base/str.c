@@ -1,6 +1,7 @@
 /* Bodies of str.h. Memory that runs out aborts: see STYLE section 4. */
 #include "tombolo/str.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -147,6 +148,24 @@ tb_str_trim(tb_str s)
 }
 
 bool
+tb_str_to_double(tb_str s, double *out)
+{
+    char  text[64] = { 0 };
+    char *end;
+
+    if (s.n == 0 || s.n >= sizeof text)
+        return false;
+    memcpy(text, s.p, s.n);
+    if (strspn(text, "0123456789+-.eE") != s.n)
+        return false;
+    double v = strtod(text, &end);
+    if (end != text + s.n || !isfinite(v))
+        return false;
+    *out = v;
+    return true;
+}
+
+bool
 tb_str_to_uint(tb_str s, uint64_t max, uint64_t *out)
 {
     uint64_t v = 0;
@@ -196,6 +215,14 @@ tb_buf_fini(struct tb_buf *b)
 {
     tb_free(b->p);
     *b = (struct tb_buf)TB_BUF_INIT;
+}
+
+void
+tb_buf_wipe(struct tb_buf *b)
+{
+    if (b->n > 0)
+        explicit_bzero(b->p, b->n);
+    tb_buf_fini(b);
 }
 
 void

@@ -103,7 +103,7 @@ static enum tb_code
 check_register(struct chat_register *r, struct tb_err *e)
 {
     if (chat_check_email(&r->email, e) != TB_OK || chat_check_username(&r->username, e) != TB_OK ||
-        chat_check_password(r->password.n, e) != TB_OK)
+        chat_check_password(r->password.n, r->call.chat->limits.password_min, e) != TB_OK)
         return e->code;
     if (chat_gate_address(r->call.chat, r->call.peer, e) != TB_OK)
         return e->code;
@@ -312,7 +312,7 @@ check_change(struct chat_change_me *m, struct tb_err *e)
         return e->code;
     if (m->username.p != NULL && chat_check_username(&m->username, e) != TB_OK)
         return e->code;
-    if (m->password.p != NULL && chat_check_password(m->password.n, e) != TB_OK)
+    if (m->password.p != NULL && chat_check_password(m->password.n, m->call.chat->limits.password_min, e) != TB_OK)
         return e->code;
     return chat_gate_user(m->call.chat, m->call.user_id, m->call.peer, e);
 }

@@ -23,6 +23,7 @@ struct chat_limits {                        /* see limit.* in conf/tombolo.conf;
     unsigned logins, logins_window_ms;      /* tries an account, address and window; 0: no limit on those of an address either */
     unsigned address_logins;                /* tries an address and window */
     size_t   tracked;                       /* users, and addresses, whose rates are remembered */
+    unsigned password_min;                  /* bytes of a new password */
     size_t   content_bytes;                 /* of a message, once trimmed */
     size_t   room_name_chars;
     size_t   read_ids;                      /* message ids in one call */
@@ -198,12 +199,16 @@ struct chat_history {
 enum { CHAT_HISTORY_MAX = 100 };
 void chat_history(struct chat *, struct chat_history *);
 
-/* TB_EINPUT: none, or more than limit.read_ids. */
+/* Many are done in steps of CHAT_READ_STEP: each is a change of its own, and the others go on in between. TB_EINPUT: none, or
+ * more than limit.read_ids. */
+enum { CHAT_READ_STEP = 1000 };
 struct chat_read {
     struct chat_call      call;
     int64_t               room_id;              /* in: 0 for any */
     struct chat_ids       ids;                  /* in: borrowed until on_done */
-    struct store_add_read add;                  /* out: count, read_at, fresh */
+    size_t                count;                /* out: known and in rooms of theirs */
+    size_t                n_done;               /* the chat's, as is the next */
+    struct store_add_read add;
 };
 void chat_read(struct chat *, struct chat_read *);
 

@@ -1,6 +1,8 @@
 /* Bodies of check.h: pure judgements, no memory. */
 #include "check.h"
 
+#include "base/unicode.h"
+
 static bool
 is_control(unsigned char c)
 {
@@ -31,9 +33,9 @@ is_email(tb_str s)
 
     if (s.n < CHAT_EMAIL_MIN || s.n > CHAT_EMAIL_MAX || at == NULL || at == s.p || at == s.p + s.n - 1)
         return false;
-    if (memchr(at + 1, '@', (size_t)(s.p + s.n - at) - 1) != NULL || memchr(s.p, ' ', s.n) != NULL)
+    if (memchr(at + 1, '@', (size_t)(s.p + s.n - at) - 1) != NULL || tb_has_blank(s))
         return false;
-    return !has_control(s) && tb_str_is_utf8(s);
+    return tb_is_visible(s);
 }
 
 enum tb_code
@@ -49,8 +51,10 @@ enum tb_code
 chat_check_username(tb_str *s, struct tb_err *e)
 {
     *s = tb_str_trim(*s);
-    if (s->n == 0 || has_control(*s) || tb_str_utf8_length(*s) > CHAT_USERNAME_MAX)
+    if (s->n == 0 || tb_str_utf8_length(*s) > CHAT_USERNAME_MAX)
         return tb_fail(e, TB_EINPUT, "username must have 1 to 64 characters", "username of %zu bytes", s->n);
+    if (!tb_is_visible(*s))
+        return tb_fail(e, TB_EINPUT, "username must hold characters that can be seen, and no others", "username of %zu bytes", s->n);
     return TB_OK;
 }
 
@@ -60,17 +64,21 @@ chat_check_room_name(tb_str *s, size_t max_chars, struct tb_err *e)
     *s = tb_str_trim(*s);
     if (s->n == 0)
         return tb_fail(e, TB_EINPUT, CHAT_SAY_NO_NAME, "blank room name");
-    if (has_control(*s) || tb_str_utf8_length(*s) > max_chars)
-        return tb_fail(e, TB_EINPUT, "name is too long or has control characters", "room name of %zu bytes", s->n);
+    if (tb_str_utf8_length(*s) > max_chars)
+        return tb_fail(e, TB_EINPUT, "name is too long", "room name of %zu bytes", s->n);
+    if (!tb_is_visible(*s))
+        return tb_fail(e, TB_EINPUT, "name must hold characters that can be seen, and no others", "room name of %zu bytes", s->n);
     return TB_OK;
 }
 
 enum tb_code
-chat_check_password(size_t n_bytes, struct tb_err *e)
+chat_check_password(size_t n_bytes, unsigned min_bytes, struct tb_err *e)
 {
-    if (n_bytes < CHAT_PASSWORD_MIN || n_bytes > CHAT_PASSWORD_MAX)
-        return tb_fail(e, TB_EINPUT, "password must have 8 to 1024 bytes", "password of %zu bytes", n_bytes);
-    return TB_OK;
+    if (n_bytes >= min_bytes && n_bytes <= CHAT_PASSWORD_MAX)
+        return TB_OK;
+    const char *say = min_bytes == CHAT_PASSWORD_MIN ? "password must have 8 to 1024 bytes"
+                                                     : "password is too short, or longer than 1024 bytes";
+    return tb_fail(e, TB_EINPUT, say, "password of %zu bytes, at least %u", n_bytes, min_bytes);
 }
 
 enum tb_code

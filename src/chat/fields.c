@@ -2,6 +2,7 @@
  * is gone before anything waits. */
 #include "fields.h"
 
+#include "base/unicode.h"
 #include "json.h"
 
 #include <math.h>
@@ -81,7 +82,7 @@ read_key(const json_t *v, tb_str *out, struct tb_arena *mem)
     return true;
 }
 
-/* true and false, and what the old backend took for them. */
+/* true and false, and what the old backend took for them: "" was false there. */
 static bool
 read_bool(const json_t *v, bool *out)
 {
@@ -89,7 +90,8 @@ read_bool(const json_t *v, bool *out)
     tb_str text = json_is_string(v) ? text_of(v) : TB_STR_NULL;
 
     *out = json_is_true(v) || (json_is_number(v) && d == 1) || tb_str_eq(text, TB_LIT("true"));
-    return *out || json_is_false(v) || (json_is_number(v) && d == 0) || tb_str_eq(text, TB_LIT("false"));
+    return *out || json_is_false(v) || (json_is_number(v) && d == 0) || tb_str_eq(text, TB_LIT("false")) ||
+           (json_is_string(v) && text.n == 0);
 }
 
 static bool
@@ -99,6 +101,10 @@ read_value(const json_t *v, enum chat_field_kind kind, void *at, struct tb_arena
     case CHAT_TEXT:
         if (json_is_string(v))
             *(tb_str *)at = tb_arena_str(mem, text_of(v));
+        return json_is_string(v);
+    case CHAT_NAME:
+        if (json_is_string(v))
+            *(tb_str *)at = tb_nfc(tb_arena_str(mem, text_of(v)), mem);
         return json_is_string(v);
     case CHAT_SECRET:
         return read_secret(v, at, mem);

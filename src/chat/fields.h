@@ -20,6 +20,7 @@ struct chat_ids {
 
 enum chat_field_kind {
     CHAT_TEXT,              /* tb_str */
+    CHAT_NAME,              /* tb_str in NFC: what people compare */
     CHAT_SECRET,            /* struct chat_secret; the JSON value is overwritten once it was read */
     CHAT_ID,                /* int64_t: a number, or digits in a string; 1..2^53-1 */
     CHAT_IDS,               /* struct chat_ids: an array of such */

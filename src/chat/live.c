@@ -122,16 +122,12 @@ text_of(const json_t *auth, const char *key)
 static tb_str
 find_token(struct sio_socket *sk, const json_t *auth)
 {
-    static const char scheme[] = "Bearer ";
     tb_str            token = text_of(auth, "token");
     const char       *header = sio_conn_app(sio_socket_conn(sk));
 
     if (token.n == 0 && header != NULL)
         token = tb_str_of(header);
-    if (token.n >= sizeof scheme - 1 &&
-        tb_str_eq_nocase((tb_str){ .p = token.p, .n = sizeof scheme - 1 }, tb_str_of(scheme)))
-        token = (tb_str){ .p = token.p + sizeof scheme - 1, .n = token.n - (sizeof scheme - 1) };
-    return token;
+    return chat_token_in(token);
 }
 
 static enum offset_mode

@@ -2,6 +2,7 @@
 #include "password.h"
 
 #include "base/scan.h"
+#include "base/unicode.h"
 
 #include <assert.h>
 #include <crypt.h>
@@ -27,13 +28,25 @@ static const struct cost {
     [CHAT_COST_MODERATE] = { crypto_pwhash_argon2id_OPSLIMIT_MODERATE, crypto_pwhash_argon2id_MEMLIMIT_MODERATE },
 };
 
+/* Keyboards differ in how they write one character, and the password is the same (RFC 8265 section 4.2.2). To be wiped. */
+static struct tb_buf
+text_of(tb_str password, enum tb_form form)
+{
+    struct tb_buf text = TB_BUF_INIT;
+
+    tb_normalize(password, form, &text);
+    return text;
+}
+
 enum tb_code
 chat_password_hash(tb_str password, enum chat_cost cost, char out[CHAT_HASH_SIZE], struct tb_err *e)
 {
-    struct cost c = costs[cost];
-    const char *p = password.n ? password.p : "";
+    struct cost   c = costs[cost];
+    struct tb_buf text = text_of(password, TB_NFC);
 
-    if (crypto_pwhash_str_alg(out, p, password.n, c.ops, c.mem, crypto_pwhash_ALG_ARGON2ID13) != 0)
+    int failed = crypto_pwhash_str_alg(out, text.n ? text.p : "", text.n, c.ops, c.mem, crypto_pwhash_ALG_ARGON2ID13);
+    tb_buf_wipe(&text);
+    if (failed)
         return tb_fail(e, TB_EBUSY, NULL, "argon2id with %zu bytes of memory: %s", c.mem, strerror(errno));
     return TB_OK;
 }
@@ -62,7 +75,10 @@ verify_bcrypt(tb_str password, const char *hash, struct tb_err *e)
     sodium_memzero(cut, sizeof cut);
     sodium_memzero(d, sizeof *d);
     tb_free(d);
-    return matches ? TB_OK : tb_fail(e, TB_EAUTH, NULL, "bcrypt does not match");
+    if (!matches)
+        return tb_fail(e, TB_EAUTH, NULL, "bcrypt does not match");
+    *e = (struct tb_err){ 0 };          /* of another spelling of it */
+    return TB_OK;
 }
 
 static enum tb_code
@@ -84,7 +100,14 @@ chat_password_verify(tb_str password, tb_str hash, struct tb_err *e)
     if (hash.n == 0 || hash.n >= sizeof text || memchr(hash.p, '\0', hash.n) != NULL)
         return tb_fail(e, TB_EAUTH, NULL, "a hash of %zu bytes is none of ours", hash.n);
     memcpy(text, hash.p, hash.n);
-    return is_bcrypt(hash) ? verify_bcrypt(password, text, e) : verify_argon2(password, text, e);
+    struct tb_buf composed = text_of(password, TB_NFC), decomposed = text_of(password, TB_NFD);
+    tb_str        nfc = tb_buf_str(&composed), nfd = tb_buf_str(&decomposed);
+    enum tb_code  code = is_bcrypt(hash) ? verify_bcrypt(nfc, text, e) : verify_argon2(nfc, text, e);
+    if (code == TB_EAUTH && is_bcrypt(hash) && !tb_str_eq(nfc, nfd))
+        code = verify_bcrypt(nfd, text, e);     /* the old backend hashed what the keyboard gave */
+    tb_buf_wipe(&composed);
+    tb_buf_wipe(&decomposed);
+    return code;
 }
 
 /* "$argon2id$v=19$m=65536,t=2,p=1$<salt>$<sum>", m in KiB. False: it does not begin like that. */

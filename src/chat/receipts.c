@@ -1,11 +1,34 @@
 /* Who has read what. */
 #include "inside.h"
 
+static void on_read(struct store_op *op);
+
+/* The next ids, at most CHAT_READ_STEP: one change that the writer does in one go. */
+static void
+read_step(struct chat_read *r)
+{
+    size_t left = r->ids.n - r->n_done;
+
+    r->add.message_ids = r->ids.p + r->n_done;
+    r->add.n = left < CHAT_READ_STEP ? left : CHAT_READ_STEP;
+    r->n_done += r->add.n;
+    store_add_read(r->call.chat->store, &r->add);
+}
+
 static void
 on_read(struct store_op *op)
 {
     struct chat_read *r = TB_CONTAINER(op, struct chat_read, add.op);
-    chat_done_as(&r->call, op);
+
+    r->count += r->add.count;
+    if (op->err.code != TB_OK || r->n_done == r->ids.n) {
+        chat_done_as(&r->call, op);
+        return;
+    }
+    tb_arena_fini(&op->mem);
+    r->add.fresh = NULL;
+    r->add.n_fresh = 0;
+    read_step(r);
 }
 
 static enum tb_code
@@ -29,10 +52,8 @@ chat_read(struct chat *c, struct chat_read *r)
     }
     r->add.user_id = r->call.user_id;
     r->add.room_id = r->room_id;
-    r->add.message_ids = r->ids.p;
-    r->add.n = r->ids.n;
     chat_ready(&r->call, &r->add.op, on_read);
-    store_add_read(c->store, &r->add);
+    read_step(r);
 }
 
 static void

@@ -65,6 +65,19 @@ chat_tokens_set_centre(struct chat_tokens *t, const char *uuid)
     copy_issuer(t->issuer, uuid);
 }
 
+tb_str
+chat_token_in(tb_str value)
+{
+    static const char *const schemes[] = { "bearer ", "token ", "jwt " };
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t n = strlen(schemes[i]);
+        if (value.n >= n && tb_str_eq_nocase((tb_str){ value.p, n }, tb_str_of(schemes[i])))
+            return tb_str_trim((tb_str){ value.p + n, value.n - n });
+    }
+    return value;
+}
+
 static const unsigned char *
 key_of(const struct chat_tokens *t)
 {

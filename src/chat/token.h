@@ -34,6 +34,10 @@ void chat_tokens_set_centre(struct chat_tokens *, const char *uuid);
 /* The caller frees it with tb_free. now: ms. NULL: the e-mail, which may be of an old database, is no UTF-8. */
 char *chat_token_make(const struct chat_tokens *, const struct store_user *user, int64_t now);
 
+/* What stands behind the scheme in an Authorization header's value. The scheme is Bearer (RFC 6750) or, since the old backend
+ * took any word, Token or JWT, in any case (RFC 9110 section 11.1). Without such a scheme: the value itself. */
+tb_str chat_token_in(tb_str value);
+
 /* TB_EAUTH: not one of ours, changed, or expired. */
 enum tb_code chat_token_read(const struct chat_tokens *, tb_str token, int64_t now, struct chat_claims *out,
                              struct tb_err *e) TB_MUST_CHECK;

@@ -64,7 +64,7 @@ cli_password_get(bool from_stdin, char out[CLI_PASSWORD_SIZE], tb_str *password,
 {
     if ((from_stdin ? read_line(out, password, e) : ask(out, password, e)) != TB_OK)
         return e->code;
-    if (chat_check_password(password->n, e) != TB_OK)
+    if (chat_check_password(password->n, CHAT_PASSWORD_MIN, e) != TB_OK)
         return tb_fail(e, TB_EINPUT, NULL, "%s", e->say);
     return TB_OK;
 }

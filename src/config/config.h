@@ -21,6 +21,7 @@ struct tb_config {
         char    *cors_origins;              /* "*" */
         char    *metrics_from;              /* addresses and networks; empty: this machine only */
         bool     app;                       /* yes: the page at /app/ */
+        bool     old_statuses;              /* no */
         char    *trusted_proxies;           /* empty: none */
         bool     http2;                     /* yes */
         int64_t  stall_ms;                  /* 5000 */
@@ -58,6 +59,7 @@ struct tb_config {
         int64_t  password_cost;             /* enum tb_password_cost; interactive */
         int64_t  hash_threads;              /* 0: max(1, cores / 2) */
         int64_t  hash_queue;                /* 256 */
+        int64_t  password_min;              /* 8 bytes */
         int64_t  registration;              /* enum tb_registration; open */
         char    *registration_token;        /* empty: none */
     } auth;
@@ -76,7 +78,7 @@ struct tb_config {
         int64_t  room_name_chars;           /* 191 */
         int64_t  members_per_room;          /* 10000 */
         int64_t  rooms_per_user;            /* 1000 */
-        int64_t  read_ids;                  /* 1000 message ids in one call */
+        int64_t  read_ids;                  /* 10000 message ids in one call */
     } limit;
     struct {
         int64_t  queue;                     /* 8192 */

@@ -3,6 +3,42 @@
 
 #include "base/scan.h"
 
+static int
+hex_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
+/* The byte of "%XX" at p, or -1: it is none, or a slash. */
+static int
+escaped_at(tb_str text, size_t i)
+{
+    if (text.p[i] != '%' || text.n - i < 3)
+        return -1;
+    int high = hex_of(text.p[i + 1]), low = hex_of(text.p[i + 2]);
+    int byte = high < 0 || low < 0 ? -1 : high * 16 + low;
+    return byte == '/' ? -1 : byte;
+}
+
+tb_str
+rest_unescape(tb_str text, struct tb_arena *mem)
+{
+    if (text.n == 0 || memchr(text.p, '%', text.n) == NULL)
+        return text;
+    char  *out = tb_arena_alloc(mem, text.n);
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        int byte = escaped_at(text, i);
+        out[n++] = byte >= 0 ? (char)byte : text.p[i];
+        i += byte >= 0 ? 2 : 0;
+    }
+    return (tb_str){ .p = out, .n = n };
+}
+
 /* tb_scan_until takes the slash after a segment too, so a last one is gone without being asked for. */
 bool
 rest_path_matches(tb_str path, tb_str pattern, tb_str *wild)
@@ -16,7 +52,7 @@ rest_path_matches(tb_str path, tb_str pattern, tb_str *wild)
         tb_str h = tb_scan_until(&have, '/');
         if (tb_str_eq(w, TB_LIT("*")) && h.n > 0)
             *wild = h;
-        else if (!tb_str_eq(w, h))
+        else if (!tb_str_eq_nocase(w, h))
             return false;
     }
     return tb_scan_at_end(&have);

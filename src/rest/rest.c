@@ -6,6 +6,7 @@
 #include "base/thread.h"
 #include "chat/render.h"
 #include "rest/document.h"
+#include "rest/encoding.h"
 #include "rest/exchange.h"
 #include "rest/metrics.h"
 #include "rest/path.h"
@@ -91,11 +92,11 @@ is_our_fault(enum tb_code code)
 
 /* allow: the methods for a 405, else empty. */
 static void
-respond_failure(struct rest *rest, struct net_request *http, const struct tb_err *e, tb_str allow)
+respond_failure(struct rest *rest, struct net_request *http, const struct tb_err *e, int status, tb_str allow)
 {
     char                seconds[12];
-    struct net_header   headers[4] = { no_store };
-    struct net_response r = { .status = tb_code_status(e->code), .content_type = JSON_BODY, .headers = headers };
+    struct net_header   headers[5] = { no_store };
+    struct net_response r = { .status = status, .content_type = JSON_BODY, .headers = headers };
     struct tb_json      j = tb_json_to(&rest->out);
     uint32_t            retry_after_s = chat_retry_after(e);
 
@@ -106,6 +107,8 @@ respond_failure(struct rest *rest, struct net_request *http, const struct tb_err
     }
     if (r.status == 401)                /* RFC 9110 section 11.6.1; no browser asks for a password over this scheme */
         headers[r.n_headers++] = (struct net_header){ TB_LIT("www-authenticate"), TB_LIT("Bearer") };
+    if (e->code == TB_EMEDIA)           /* RFC 7694 */
+        headers[r.n_headers++] = (struct net_header){ TB_LIT("accept-encoding"), TB_LIT(REST_ENCODINGS) };
     if (allow.n > 0)
         headers[r.n_headers++] = (struct net_header){ TB_LIT("allow"), allow };
     tb_buf_clear(&rest->out);
@@ -113,6 +116,16 @@ respond_failure(struct rest *rest, struct net_request *http, const struct tb_err
     tb_json_fini(&j);
     r.body = tb_buf_str(&rest->out);
     net_respond(http, &r);
+}
+
+/* The old backend knew 400 for nearly all that a call can be refused for; a token that is not good was 401 there, too. */
+static int
+status_of(const struct rest_exchange *x, enum tb_code code)
+{
+    int  status = tb_code_status(code);
+    bool is_of_token = code == TB_EAUTH && !x->route->is_open;
+
+    return x->rest->settings.old_statuses && status >= 400 && status < 429 && !is_of_token ? 400 : status;
 }
 
 static void
@@ -125,7 +138,7 @@ fail(struct rest_exchange *x)
     else
         log_debug("rest.refused", "method=%s path=%s code=%s why=\"%s\"", x->route->method, x->route->path,
                   tb_code_wire(e->code), e->why);
-    respond_failure(x->rest, x->http, e, TB_STR_NULL);
+    respond_failure(x->rest, x->http, e, status_of(x, e->code), TB_STR_NULL);
     free_exchange(x);
 }
 
@@ -152,19 +165,17 @@ on_done(struct chat_call *call)
     rest_finish(TB_CONTAINER(call, struct rest_exchange, call));
 }
 
-/* "Bearer <token>", the scheme in any case (RFC 9110 section 11.1). */
 static enum tb_code
 authenticate(struct rest_exchange *x, struct tb_err *e)
 {
     tb_str             value = tb_str_trim(net_request_header(x->http, TB_LIT("authorization")));
-    tb_str             scheme = { value.p, value.n < 7 ? value.n : 7 };
+    tb_str             token = chat_token_in(value);
     struct chat_claims claims;
 
     if (value.n == 0)
         return tb_fail(e, TB_EAUTH, "No token provided", "no authorization header");
-    if (!tb_str_eq_nocase(scheme, TB_LIT("bearer ")))
-        return tb_fail(e, TB_EAUTH, "Invalid token format", "another scheme than Bearer");
-    tb_str token = tb_str_trim((tb_str){ value.p + scheme.n, value.n - scheme.n });
+    if (token.p == value.p)
+        return tb_fail(e, TB_EAUTH, "Invalid token format", "no scheme, or another one");
     if (chat_authenticate(x->rest->settings.chat, token, &claims, e) != TB_OK)
         return e->code;
     x->call.any.who = claims.who;
@@ -179,7 +190,14 @@ read_body(struct rest_exchange *x, struct tb_err *e)
         return TB_OK;
     if (x->http->body.n > 0 && !rest_is_json(net_request_header(x->http, TB_LIT("content-type"))))
         return tb_fail(e, TB_EINPUT, "Content-Type must be application/json", "another content type");
-    return chat_fields_parse(x->http->body, x->route->fields, &x->call, &x->mem, e);
+    tb_str encoding = net_request_header(x->http, TB_LIT("content-encoding"));
+    if (encoding.n == 0)
+        return chat_fields_parse(x->http->body, x->route->fields, &x->call, &x->mem, e);
+    struct tb_buf content = TB_BUF_INIT;
+    if (rest_decode_body(x->http->body, encoding, x->rest->settings.max_body, &content, e) == TB_OK)
+        TB_TRY(chat_fields_parse(tb_buf_str(&content), x->route->fields, &x->call, &x->mem, e));
+    tb_buf_wipe(&content);              /* it may hold a password */
+    return e->code;
 }
 
 static tb_str
@@ -199,7 +217,7 @@ begin(struct rest *rest, struct net_request *http, const struct rest_route *rout
     x->rest = rest;
     x->http = http;
     x->route = route;
-    x->wild = wild;
+    x->wild = tb_arena_str(&x->mem, wild);
     x->call.any.on_done = on_done;
     x->call.any.peer = http->peer;
     x->call.any.about = about(x);
@@ -217,14 +235,16 @@ void
 rest_on_request(void *rest, struct net_request *http)
 {
     struct tb_buf            allow = TB_BUF_INIT;
+    struct tb_arena          mem = { 0 };
     struct tb_err            e = { .code = TB_OK };
     tb_str                   wild = TB_STR_NULL;
-    const struct rest_route *route = rest_route_find(http->method, http->path, &wild, &allow, &e);
+    const struct rest_route *route = rest_route_find(http->method, rest_unescape(http->path, &mem), &wild, &allow, &e);
 
     assert(tb_thread_is(TB_LOOP));
     if (route != NULL)
         begin(rest, http, route, wild);
     else
-        respond_failure(rest, http, &e, tb_buf_str(&allow));
+        respond_failure(rest, http, &e, tb_code_status(e.code), tb_buf_str(&allow));
+    tb_arena_fini(&mem);
     tb_buf_fini(&allow);
 }

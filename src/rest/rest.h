@@ -28,6 +28,8 @@ struct page_file;                   /* see page.h */
 
 struct rest_settings {
     struct chat        *chat;       /* outlives the rest */
+    size_t              max_body;   /* bytes of a body, also once it was inflated */
+    bool                old_statuses;       /* 400 for what the old backend answered 400 for */
     struct live        *live;       /* likewise; told which history pages were shown; NULL: nobody is */
     const struct store *store;      /* likewise; for /readyz and /metrics */
     struct tb_networks  metrics_from;       /* that may read /metrics besides this machine */

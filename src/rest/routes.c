@@ -27,24 +27,42 @@ refuse(struct rest_exchange *x, const char *say)
     rest_finish(x);
 }
 
-/* The query's limit, or `initial`. More than there may be is cut to that, as clients of the old backend are used to. */
-static bool
-read_limit(const struct rest_exchange *x, unsigned initial, unsigned most, unsigned *out)
+static tb_str
+query_of(struct rest_exchange *x, tb_str name)
 {
-    tb_str   text = rest_query_find(x->http->query, TB_LIT("limit"));
-    uint64_t v = initial;
+    return rest_unescape(rest_query_find(x->http->query, name), &x->mem);
+}
 
-    if (text.p != NULL && (!tb_str_to_uint(text, UINT32_MAX, &v) || v == 0))
+/* The query's limit, or `initial`. It is a number as JavaScript reads one, and is moved to where it may be, as clients of the
+ * old backend are used to. */
+static bool
+read_limit(struct rest_exchange *x, unsigned initial, unsigned most, unsigned *out)
+{
+    tb_str text = query_of(x, TB_LIT("limit"));
+    double v = initial;
+
+    if (text.p != NULL && !tb_str_to_double(text, &v))
         return false;
-    *out = v < most ? (unsigned)v : most;
+    *out = v < 1 ? 1 : v < most ? (unsigned)v : most;
     return true;
+}
+
+/* A cursor: absent, or one of the words for it that JavaScript puts into a query: from the beginning. */
+static bool
+read_cursor(struct rest_exchange *x, int64_t *out)
+{
+    tb_str text = query_of(x, TB_LIT("cursor"));
+
+    *out = 0;
+    return text.p == NULL || tb_str_eq(text, TB_LIT("null")) || tb_str_eq(text, TB_LIT("undefined")) ||
+           tb_str_eq(text, TB_LIT("0")) || chat_id_of(text, out);
 }
 
 /* ---- accounts ---- */
 
 static const struct chat_field register_fields[] = {
-    { "email", CHAT_TEXT, offsetof(struct chat_register, email), "All fields are required", "email must be text" },
-    { "username", CHAT_TEXT, offsetof(struct chat_register, username), "All fields are required",
+    { "email", CHAT_NAME, offsetof(struct chat_register, email), "All fields are required", "email must be text" },
+    { "username", CHAT_NAME, offsetof(struct chat_register, username), "All fields are required",
       "username must be text" },
     { "password", CHAT_SECRET, offsetof(struct chat_register, password), "All fields are required",
       "password must be text" },
@@ -75,7 +93,7 @@ render_register(struct rest_exchange *x, struct tb_json *j)
 }
 
 static const struct chat_field login_fields[] = {
-    { "email", CHAT_TEXT, offsetof(struct chat_login, email), "Email and password are required", "email must be text" },
+    { "email", CHAT_NAME, offsetof(struct chat_login, email), "Email and password are required", "email must be text" },
     { "password", CHAT_SECRET, offsetof(struct chat_login, password), "Email and password are required",
       "password must be text" },
 };
@@ -93,8 +111,8 @@ render_login(struct rest_exchange *x, struct tb_json *j)
 }
 
 static const struct chat_field change_fields[] = {
-    { "email", CHAT_TEXT, offsetof(struct chat_change_me, email), NULL, "email must be text" },
-    { "username", CHAT_TEXT, offsetof(struct chat_change_me, username), NULL, "username must be text" },
+    { "email", CHAT_NAME, offsetof(struct chat_change_me, email), NULL, "email must be text" },
+    { "username", CHAT_NAME, offsetof(struct chat_change_me, username), NULL, "username must be text" },
     { "password", CHAT_SECRET, offsetof(struct chat_change_me, password), NULL, "password must be text" },
     { "currentPassword", CHAT_SECRET, offsetof(struct chat_change_me, current), "currentPassword is required",
       "currentPassword must be text" },
@@ -122,7 +140,7 @@ render_change(struct rest_exchange *x, struct tb_json *j)
 /* ---- rooms ---- */
 
 static const struct chat_field create_fields[] = {
-    { "name", CHAT_TEXT, offsetof(struct chat_create_room, name), CHAT_SAY_NO_NAME, "name must be text" },
+    { "name", CHAT_NAME, offsetof(struct chat_create_room, name), CHAT_SAY_NO_NAME, "name must be text" },
     { "isPrivate", CHAT_BOOL, offsetof(struct chat_create_room, is_private), NULL, "isPrivate must be true or false" },
 };
 
@@ -216,13 +234,12 @@ static void
 start_members(struct rest_exchange *x)
 {
     struct chat_list_members *m = &x->call.members;
-    tb_str                    cursor = rest_query_find(x->http->query, TB_LIT("cursor"));
 
     if (!chat_id_of(x->wild, &m->room_id))
         refuse(x, "Invalid roomId");
     else if (!read_limit(x, MEMBERS_DEFAULT, CHAT_MEMBERS_MAX, &m->limit))
         refuse(x, "limit must be a number from 1 to 1000");
-    else if (cursor.p != NULL && !chat_id_of(cursor, &m->cursor))
+    else if (!read_cursor(x, &m->cursor))
         refuse(x, "Invalid cursor");
     else
         chat_list_members(chat_of(x), m);
@@ -281,16 +298,14 @@ render_send(struct rest_exchange *x, struct tb_json *j)
 static const char *
 read_page(struct rest_exchange *x, struct chat_history *h)
 {
-    tb_str cursor = rest_query_find(x->http->query, TB_LIT("cursor"));
-
-    h->since = rest_query_find(x->http->query, TB_LIT("since"));
+    h->since = query_of(x, TB_LIT("since"));
     if (!chat_id_of(x->wild, &h->room_id))
         return "Invalid roomId";
     if (!read_limit(x, HISTORY_DEFAULT, CHAT_HISTORY_MAX, &h->limit))
         return "limit must be a number from 1 to 100";
-    if (cursor.p != NULL && !chat_id_of(cursor, &h->cursor))
+    if (!read_cursor(x, &h->cursor))
         return "Invalid cursor";
-    if (cursor.p != NULL && h->since.p != NULL)
+    if (h->cursor != 0 && h->since.p != NULL)
         return "cursor and since exclude each other";
     return NULL;
 }
@@ -359,7 +374,7 @@ render_read(struct rest_exchange *x, struct tb_json *j)
 {
     tb_json_open_object(j);
     tb_json_key(j, "count");
-    tb_json_int(j, (int64_t)x->call.read.add.count);
+    tb_json_int(j, (int64_t)x->call.read.count);
     tb_json_end_object(j);
 }
 

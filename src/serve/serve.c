@@ -237,6 +237,7 @@ chat_limits(const struct tb_config *c)
         .logins_window_ms = (unsigned)c->limit.logins_window_ms,
         .tracked = (size_t)c->limit.tracked, .content_bytes = (size_t)c->limit.content_bytes,
         .room_name_chars = (size_t)c->limit.room_name_chars, .read_ids = (size_t)c->limit.read_ids,
+        .password_min = (unsigned)c->auth.password_min,
     };
 }
 
@@ -409,6 +410,8 @@ open_on_loop(struct server *s)
 {
     const struct net_settings net = net_settings(s, s->config);
     struct rest_settings rest = { .store = s->store, .sync_of = sync_of, .sync_ctx = s,
+                                  .max_body = (size_t)s->config->server.max_body,
+                                  .old_statuses = s->config->server.old_statuses,
                                   .page = s->config->server.app ? page_files : NULL };
 
     read_networks(&rest.metrics_from, s->config->server.metrics_from);

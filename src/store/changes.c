@@ -101,10 +101,11 @@ static enum tb_code
 run_change_user(struct journal *j, const struct store_settings *limits, struct store_change_user *r)
 {
     struct tb_err  *e = &r->op.err;
+    int64_t         now_ms = tb_wall_ms(j->clock);
     struct user_row was, now;
 
     (void)limits;
-    if (user_read(&j->db, r->user_id, &r->op.mem, &was, e) != TB_OK)
+    if (user_read(&j->db, r->user_id, now_ms, &r->op.mem, &was, e) != TB_OK)
         return e->code;
     r->user = was.user;
     if (r->only_if_hash.p != NULL && !tb_str_eq(r->only_if_hash, was.hash))
@@ -116,7 +117,7 @@ run_change_user(struct journal *j, const struct store_settings *limits, struct s
     bool is_new = r->password_hash.p != NULL || is_to_be_disabled(r, &was) != was.user.is_disabled;
     if (is_new && change_password(j, r, &was) != TB_OK)
         return e->code;
-    if (user_read(&j->db, r->user_id, &r->op.mem, &now, e) == TB_OK)
+    if (user_read(&j->db, r->user_id, now_ms, &r->op.mem, &now, e) == TB_OK)
         r->user = now.user;
     return e->code;
 }

@@ -3,6 +3,7 @@
 #include "op.h"
 
 #include "base/json.h"
+#include "base/unicode.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -461,7 +462,7 @@ op_copy(const struct op *op, struct tb_arena *mem)
 tb_str
 op_email_key(tb_str email, struct tb_arena *mem)
 {
-    tb_str trimmed = tb_str_trim(email);
+    tb_str trimmed = tb_nfc(tb_str_trim(email), mem);
     char  *key = tb_arena_alloc(mem, trimmed.n + 1);
 
     for (size_t i = 0; i < trimmed.n; i++)

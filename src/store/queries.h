@@ -203,6 +203,7 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_COUNT_READ, "UPDATE member SET read = read + 1 WHERE room_id = ?1 AND user_id = ?2 AND is_member = 1"          \
                     " AND join_pos < ?3")                                                                              \
     X(Q_MESSAGE_FACTS, "SELECT room_id, sender_id, pos, hlc FROM message WHERE id = ?1")                               \
+    X(Q_BEFORE_ID, "SELECT hlc FROM message WHERE id < ?1 AND id >= ?2 ORDER BY id DESC LIMIT 1")                      \
     X(Q_MESSAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq, m.arrived_at"    \
                  " FROM message m LEFT JOIN user u ON u.id = m.sender_id WHERE m.id = ?1")                             \
     X(Q_PAGE, "SELECT m.id, m.created_at, m.room_id, m.sender_id, m.content, u.username, u.email, m.node, m.seq, m.arrived_at"       \

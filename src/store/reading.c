@@ -38,6 +38,20 @@ struct place {
     bool    is_known;       /* false: its message has left, and only the centre knows when it was */
 };
 
+/* A cursor that is no message: a position among the ids of its site, as clients of the old backend may have kept one. Where
+ * nothing has a lower id, the page is empty. */
+static enum tb_code
+find_place_by_id(struct db *d, int64_t id, struct place *out, struct tb_err *e)
+{
+    int64_t hlc = 0;
+    bool    found;
+
+    *out = (struct place){ .id = id, .is_known = true };
+    if (db_int(d, Q_BEFORE_ID, ARGS(I(id), I(id >> ID_COUNTER_BITS << ID_COUNTER_BITS)), &hlc, &found, e) == TB_OK && found)
+        out->hlc = hlc;
+    return e->code;
+}
+
 static enum tb_code
 find_place(struct db *d, const struct store_list_messages *r, struct place *out, struct tb_err *e)
 {
@@ -53,6 +67,8 @@ find_place(struct db *d, const struct store_list_messages *r, struct place *out,
         db_done(st);
     } else if (e->code == TB_OK && horizon_has_left(d, r->cursor, &has_left, e) == TB_OK) {
         *out = (struct place){ .id = r->cursor };
+        if (!has_left)
+            return find_place_by_id(d, r->cursor, out, e);
     }
     if (e->code != TB_OK || is_here || has_left)
         return e->code;
@@ -203,11 +219,12 @@ run_find_sent(struct db *d, const struct self *own, const struct store_settings 
 /* ---- users, rooms, receipts ---- */
 
 static enum tb_code
-take_user(struct db *d, int64_t id, struct store_op *op, struct store_user *user, tb_str *hash)
+take_user(struct db *d, int64_t id, const struct store_settings *limits, struct store_op *op, struct store_user *user,
+          tb_str *hash)
 {
     struct user_row row;
 
-    if (user_read(d, id, &op->mem, &row, &op->err) != TB_OK)
+    if (user_read(d, id, tb_wall_ms(limits->clock), &op->mem, &row, &op->err) != TB_OK)
         return op->err.code;
     *user = row.user;
     *hash = row.hash;
@@ -221,7 +238,7 @@ run_find_login(struct db *d, const struct self *own, const struct store_settings
     tb_str         key = op_email_key(r->email, &r->op.mem);
     sqlite3_stmt  *st = db_query(d, Q_LOGIN, ARGS(T(key)), e);
 
-    (void)own, (void)limits;
+    (void)own;
     if (!db_next(d, st, e))
         return e->code != TB_OK ? e->code : tb_fail(e, TB_ENOTFOUND, "User not found", "no user of that e-mail");
     int64_t id = db_col_int(st, 0);
@@ -230,14 +247,14 @@ run_find_login(struct db *d, const struct self *own, const struct store_settings
     st = db_query(d, Q_PARKED_LOGINS, ARGS(T(key), I(id), I(STORE_PARKED_MAX)), e);
     while (db_next(d, st, e))
         r->parked_hashes[r->n_parked++] = tb_arena_str(&r->op.mem, db_col_text(st, 0));
-    return e->code == TB_OK ? take_user(d, id, &r->op, &r->user, &r->password_hash) : e->code;
+    return e->code == TB_OK ? take_user(d, id, limits, &r->op, &r->user, &r->password_hash) : e->code;
 }
 
 static enum tb_code
 run_find_user(struct db *d, const struct self *own, const struct store_settings *limits, struct store_find_user *r)
 {
-    (void)own, (void)limits;
-    return take_user(d, r->user_id, &r->op, &r->user, &r->password_hash);
+    (void)own;
+    return take_user(d, r->user_id, limits, &r->op, &r->user, &r->password_hash);
 }
 
 static enum tb_code
@@ -297,8 +314,9 @@ static enum tb_code
 run_list_members(struct db *d, const struct self *own, const struct store_settings *limits, struct store_list_members *r)
 {
     struct tb_err *e = &r->op.err;
+    int64_t        now_ms = tb_wall_ms(limits->clock);
 
-    (void)own, (void)limits;
+    (void)own;
     if (member_check(d, r->room_id, r->user_id, e) != TB_OK)
         return e->code;
     r->items = TB_ARENA_ARRAY(&r->op.mem, struct store_room_member, r->limit);
@@ -309,8 +327,10 @@ run_list_members(struct db *d, const struct self *own, const struct store_settin
             db_done(st);
             break;
         }
-        r->items[r->n++] = (struct store_room_member){ .user_id = db_col_int(st, 0), .last_seen = db_col_int(st, 2),
-                                                       .username = tb_arena_str(&r->op.mem, db_col_text(st, 1)) };
+        r->items[r->n++] = (struct store_room_member){
+            .user_id = db_col_int(st, 0), .last_seen = seen_by(now_ms, db_col_int(st, 2)),
+            .username = tb_arena_str(&r->op.mem, db_col_text(st, 1)),
+        };
     }
     return e->code;
 }

@@ -62,7 +62,9 @@ struct user_row {
     tb_str            hash;         /* without the lock */
     int64_t           profile_stamp, password_stamp;
 };
-enum tb_code user_read(struct db *d, int64_t id, struct tb_arena *mem, struct user_row *out, struct tb_err *e) TB_MUST_CHECK;
+enum tb_code user_read(struct db *d, int64_t id, int64_t now_ms, struct tb_arena *mem, struct user_row *out, struct tb_err *e)
+    TB_MUST_CHECK;
+int64_t      seen_by(int64_t now_ms, int64_t at);       /* when somebody was last seen, as it is shown: never in the future */
 
 /* TB_EAUTH: see struct store_who. */
 enum tb_code account_check(struct db *d, const struct store_who *who, struct tb_err *e) TB_MUST_CHECK;

@@ -117,8 +117,15 @@ member_check(struct db *d, int64_t room_id, int64_t user_id, struct tb_err *e)
                                    "user %" PRId64 " not in room %" PRId64, user_id, room_id);
 }
 
+/* Another site's clock may be ahead. The row keeps what it says, so that sites agree; it is shown as now. */
+int64_t
+seen_by(int64_t now_ms, int64_t at)
+{
+    return at < now_ms ? at : now_ms;
+}
+
 enum tb_code
-user_read(struct db *d, int64_t id, struct tb_arena *mem, struct user_row *out, struct tb_err *e)
+user_read(struct db *d, int64_t id, int64_t now_ms, struct tb_arena *mem, struct user_row *out, struct tb_err *e)
 {
     sqlite3_stmt *st = db_query(d, Q_USER, ARGS(I(id)), e);
 
@@ -129,7 +136,7 @@ user_read(struct db *d, int64_t id, struct tb_arena *mem, struct user_row *out, 
     if (is_disabled)
         hash = (tb_str){ .p = hash.p + USER_LOCK.n, .n = hash.n - USER_LOCK.n };
     *out = (struct user_row){
-        .user = { .id = db_col_int(st, 0), .created_at = db_col_int(st, 1), .last_seen = db_col_int(st, 2),
+        .user = { .id = db_col_int(st, 0), .created_at = db_col_int(st, 1), .last_seen = seen_by(now_ms, db_col_int(st, 2)),
                   .generation = hlc_ms(db_col_int(st, 7)), .is_disabled = is_disabled,
                   .email = tb_arena_str(mem, db_col_text(st, 3)), .username = tb_arena_str(mem, db_col_text(st, 4)) },
         .hash = tb_arena_str(mem, hash),

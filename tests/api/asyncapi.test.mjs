@@ -183,7 +183,7 @@ const REFUSED = {
     { roomId: 1, content: 'another', clientId: 'note-1' }],
   typing: [{}, { roomId: 'x' }, { roomId: 1, isTyping: 2 }, { roomId: 999 }],
   read_message: [{}, { roomId: 'x', messageIds: [1] }, { roomId: 1, messageIds: 'x' }, { roomId: 999, messageIds: [1] },
-    { roomId: 1, messageIds: Array.from({ length: 1001 }, (_, i) => i + 1) }],
+    { roomId: 1, messageIds: Array.from({ length: 10_001 }, (_, i) => i + 1) }],
 };
 
 test('what is refused for what it says', async () => {

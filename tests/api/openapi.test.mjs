@@ -207,14 +207,14 @@ test('bodies that are not what is asked for', async () => {
 
 const REFUSED = [
   ['POST', '/auth/register', [{}, account({ email: 5 }), account({ username: 5 }), account({ password: 5 }), account({ email: 'x' }),
-    account({ username: ' ' }), account({ password: 'x' }), account({ email: 'ann@example.org' })]],
+    account({ username: ' ' }), account({ username: '\u200b' }), account({ password: 'x' }), account({ email: 'ann@example.org' })]],
   ['POST', '/auth/login', [{}, account({ email: 5 }), account({ password: 5 }), account()]],
   ['PATCH', '/auth/me', [{}, { currentPassword: 5 }, { currentPassword: 'x' }, ...[{ email: 5 }, { username: 5 }, { password: 5 },
-    { email: 'x' }, { username: ' ' }, { password: 'x' }, { username: 'Ann' }].map((one) => ({ ...one, currentPassword: 'x' })),
+    { email: 'x' }, { username: ' ' }, { username: '\u2800' }, { password: 'x' }, { username: 'Ann' }].map((one) => ({ ...one, currentPassword: 'x' })),
   { email: 'bob@example.org', currentPassword: 'correct horse battery' }]],
-  ['POST', '/rooms', [{}, { name: 5 }, { name: 'x'.repeat(192) }, { name: 'x', isPrivate: 2 }]],
+  ['POST', '/rooms', [{}, { name: 5 }, { name: 'x'.repeat(192) }, { name: '\u00ad' }, { name: 'x', isPrivate: 2 }]],
   ['POST', '/rooms/join', [{}, { roomId: 'x' }, { roomId: 999 }]],
-  ...['x/members', '999/members', '1/members?limit=0', '1/members?cursor=x'].map((path) => ['GET', `/rooms/${path}`, [undefined]]),
+  ...['x/members', '999/members', '1/members?limit=x', '1/members?cursor=x'].map((path) => ['GET', `/rooms/${path}`, [undefined]]),
   ['POST', '/rooms/1/members', [{}, { userId: 'x' }, { userId: 999 }]],
   ['POST', '/rooms/x/members', [{ userId: 2 }]],
   ['POST', '/rooms/999/members', [{ userId: 2 }]],
@@ -222,10 +222,10 @@ const REFUSED = [
   ['DELETE', '/rooms/999/members/me', [undefined]],
   ['POST', '/messages', [{}, { roomId: 'x' }, { roomId: 1 }, { roomId: 1, content: 5 }, { roomId: 1, content: 'x', clientId: [5] },
     { roomId: 1, content: 'x', clientId: '\n' }, { roomId: 999, content: 'x' }, { roomId: 1, content: 'x'.repeat(16385) }]],
-  ['POST', '/messages/read', [{}, { messageIds: Array.from({ length: 1001 }, (_, i) => i + 1) }]],
+  ['POST', '/messages/read', [{}, { messageIds: Array.from({ length: 10_001 }, (_, i) => i + 1) }]],
   ['GET', '/messages/rooms/x/messages', [undefined]],
   ['GET', '/messages/rooms/999/messages', [undefined]],
-  ...['limit=0', 'cursor=999', 'since=x', 'cursor=1&since=0-00000000'].map((q) => ['GET', `/messages/rooms/1/messages?${q}`, [undefined]]),
+  ...['limit=x', 'cursor=x', 'since=x', 'cursor=1&since=0-00000000'].map((q) => ['GET', `/messages/rooms/1/messages?${q}`, [undefined]]),
   ['GET', '/messages/x/receipts', [undefined]],
   ['GET', '/messages/999/receipts', [undefined]],
 ];
@@ -382,6 +382,7 @@ test('what any request may be answered with', async () => {
   const ahead = `GET /rooms HTTP/1.1\r\n${head}\r\n`.repeat(2000);
   assert.equal(await rawAnswer('GET', '/rooms', ahead, ({ status }) => status !== 200), 429);
   assert.equal((await request(server, 'GET', '/', { headers: { X: 'x'.repeat(33_000) } })).status, 431);
+  assert.equal((await post('/rooms', { name: 'x' }, { headers: { 'Content-Encoding': 'br' } })).status, 415);
   assert.equal((await request(server, 'GET', '/nothing')).status, 404);
   assert.equal((await request(server, 'BREW', '/rooms')).status, 405);
 });

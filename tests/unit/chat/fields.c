@@ -107,7 +107,7 @@ a_flag_may_be_spelled_as_the_old_backend_took_it(void **state)
 {
     static const struct { const char *json; bool flag; } rows[] = {
         { "true", true }, { "1", true }, { "1.0", true }, { "\"true\"", true },
-        { "false", false }, { "0", false }, { "\"false\"", false }, { "null", false },
+        { "false", false }, { "0", false }, { "\"false\"", false }, { "\"\"", false }, { "null", false },
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

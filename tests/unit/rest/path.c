@@ -15,7 +15,8 @@ a_pattern_matches_segment_by_segment(void **state)
         { "/rooms/x", "/rooms", NULL, false },
         { "/room", "/rooms", NULL, false },
         { "/roomss", "/rooms", NULL, false },
-        { "/Rooms", "/rooms", NULL, false },
+        { "/Rooms", "/rooms", NULL, true },
+        { "/ROOMS/12/Members", "/rooms/*/members", "12", true },
         { "rooms", "/rooms", NULL, false },
         { "", "/", NULL, false },
         { "//", "/", NULL, false },
@@ -35,6 +36,22 @@ a_pattern_matches_segment_by_segment(void **state)
         if (rows[i].matches)
             assert_true(tb_str_eq(wild, tb_str_of(rows[i].wild)));
     }
+}
+
+static void
+escapes_are_decoded_once_and_slashes_never(void **state)
+{
+    static const struct { const char *in, *out; } rows[] = {
+        { "/rooms/%31/members", "/rooms/1/members" }, { "/%72ooms", "/rooms" }, { "%32", "2" }, { "a%2Fb", "a%2Fb" },
+        { "a%2fb", "a%2fb" }, { "%2531", "%31" }, { "%", "%" }, { "%3", "%3" }, { "%zz", "%zz" }, { "%c3%bc", "\u00fc" },
+        { "plain", "plain" }, { "", "" },
+    };
+    struct tb_arena mem = { 0 };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!tb_str_eq(rest_unescape(tb_str_of(rows[i].in), &mem), tb_str_of(rows[i].out)))
+            fail_msg("%s", rows[i].in);
+    tb_arena_fini(&mem);
 }
 
 static void
@@ -149,6 +166,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_matches_segment_by_segment),
+        cmocka_unit_test(escapes_are_decoded_once_and_slashes_never),
         cmocka_unit_test(each_path_of_the_contract_has_its_methods),
         cmocka_unit_test(a_query_gives_its_first_value_that_is_not_empty),
         cmocka_unit_test(a_header_lists_what_it_names_with_any_weight_but_none),

@@ -36,7 +36,7 @@ swallow(tb_str line)
 
 static const struct chat_limits site_limits = {
     .messages = 5, .messages_window_ms = 10000, .logins = 10, .address_logins = 100, .logins_window_ms = 60000, .tracked = 1000,
-    .content_bytes = 200, .room_name_chars = 30, .read_ids = 10,
+    .content_bytes = 200, .room_name_chars = 30, .read_ids = 10, .password_min = 8,
 };
 
 static void
@@ -73,7 +73,7 @@ site_open(void **state)
     if (store_open(&s->store, &settings, &e) != TB_OK)
         fail_msg("%s", e.why);
     open_chat(s);
-    rest_open(&s->rest, &(struct rest_settings){ .chat = s->chat, .store = s->store, .sync_of = sync_of,
+    rest_open(&s->rest, &(struct rest_settings){ .max_body = 65536, .chat = s->chat, .store = s->store, .sync_of = sync_of,
         .sync_ctx = s, .page = site_page });
     *state = s;
     return 0;

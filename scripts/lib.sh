@@ -9,7 +9,8 @@ BUILD_NEEDS="gcc=gcc cmake=cmake ninja=ninja-build pkg-config=pkgconf libc6-dev 
 TEST_NEEDS="prove=perl make=make git=git libcmocka-dev clang-14=clang-14 libclang-rt-14-dev clang-tidy-14=clang-tidy-14
     clang-format-14=clang-format-14 node=nodejs npm=npm curl=curl openssl=openssl nghttp=nghttp2-client
     nginx=nginx sqlite3=sqlite3 mariadbd=mariadb-server-core
-    mariadb=mariadb-client-core python3-socketio python3-aiohttp"
+    mariadb=mariadb-client-core python3-socketio python3-aiohttp
+    python3-requests python3-websocket"
 PACKAGE_NEEDS="dpkg-shlibdeps=dpkg-dev file=file npm=npm"
 IMAGE_NEEDS="buildah=buildah debootstrap=debootstrap"
 # To look at the unit and the compose file, and to boot a bare Debian with the package installed.

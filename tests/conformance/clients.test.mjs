@@ -1,8 +1,10 @@
-// What the stock client packages see of sio-conformance: socket.io-client 4 and 3, by polling, by WebSocket, across the upgrade.
+// What the stock client packages see of sio-conformance: socket.io-client 4 and 3, their values also older ones of 4, by polling, by WebSocket, across the upgrade.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { io as io4 } from 'socket.io-client';
 import { io as io3 } from 'socket.io-client-3';
+import { io as io40 } from 'socket.io-client-4.0';
+import { io as io46 } from 'socket.io-client-4.6';
 import { MAX_PAYLOAD, PATIENCE, event, start, within } from './lib/program.mjs';
 
 const WAYS = [['polling', ['polling']], ['WebSocket', ['websocket']], ['the upgrade', ['polling', 'websocket']]];
@@ -38,11 +40,9 @@ async function back(socket, ...args) {
 const acked = (socket, ...args) =>
   within(15_000, new Promise((done) => socket.emit('message-with-ack', ...args, (...answer) => done(answer))), 'an ack');
 
-for (const [version, io] of [['4', io4], ['3', io3]]) {
+for (const [version, io] of [['3.1', io3], ['4.0', io40], ['4.6', io46], ['4.8', io4]]) {
   for (const [way, transports] of WAYS) {
-    const by = `socket.io-client ${version} by ${way}`;
-
-    test(`${by}: events and acks bring back text, numbers, objects and bytes`, async () => {
+    test(`socket.io-client ${version} by ${way}: events and acks bring back text, numbers, objects and bytes`, async () => {
       const socket = await connected(io, transports);
       for (const args of [[], ['hi'], [1, '2', { 3: [true, null] }], ['é€😀', '\u2028\x1e\0'],
         [Buffer.from([1, 2, 3])], [{ deep: [Buffer.from([0, 255]), 'x', Buffer.alloc(0)] }, 7]]) {
@@ -50,6 +50,12 @@ for (const [version, io] of [['4', io4], ['3', io3]]) {
         assert.deepEqual(await acked(socket, ...args), args);
       }
     });
+  }
+}
+
+for (const [version, io] of [['4', io4], ['3', io3]]) {
+  for (const [way, transports] of WAYS) {
+    const by = `socket.io-client ${version} by ${way}`;
 
     test(`${by}: the namespaces greet with the connect payload, and an unknown one is refused`, async () => {
       const auth = { token: 'é"1' };

@@ -192,6 +192,30 @@ for (const [what, body] of [
   });
 }
 
+// As the stock clients for Java write it (android.util.Base64), and mail programs.
+for (const [what, size, inLines] of [
+  ['and a line break behind it', 2, (text) => `${text}\n`],
+  ['in lines of 76', 200, (text) => text.replace(/.{76}/g, '$&\n') + '\n'],
+  ['in lines of 64 that end in CR LF', 500, (text) => text.replace(/.{64}/g, '$&\r\n')],
+]) {
+  test(`a payload of base64 ${what} comes back as it was, in one line`, async () => {
+    const poll = await Poll.open(calm, ECHO);
+    const text = Buffer.from(Array.from({ length: size }, (_, i) => i * 7 % 256)).toString('base64');
+    const answer = await poll.post(['4before', `b${inLines(text)}`, '4behind'].join(SEPARATOR));
+    assert.deepEqual([answer.status, answer.text], [200, 'ok']);
+    assert.equal((await poll.get()).text, ['4before', `b${text}`, '4behind'].join(SEPARATOR));
+  });
+}
+
+test('of 40 packets a GET gets 16, then the rest, in order', async () => {
+  const poll = await Poll.open(calm, ECHO);
+  const packets = Array.from({ length: 40 }, (_, i) => (i % 3 === 0 ? `b${Buffer.from([i, i]).toString('base64')}` : `4${i}`));
+  assert.equal((await poll.post(packets.join(SEPARATOR))).status, 200);
+  const answers = [(await poll.get()).text, (await poll.get()).text, (await poll.get()).text].map((text) => text.split(SEPARATOR));
+  assert.deepEqual(answers.map(({ length }) => length), [16, 16, 8]);
+  assert.deepEqual(answers.flat(), packets);
+});
+
 for (const [what, body, headers] of [
   ['of no known type', 'abc'],
   ['that is empty', ''],

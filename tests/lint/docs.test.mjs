@@ -1,7 +1,7 @@
 // What the documents say of files, settings and defaults: links lead somewhere, `section.key` is a setting or stands in the sources, and where a number
 // stands behind one, as `limit.read_ids` (1000), it is the default.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { sources } from './lib/sources.mjs';
@@ -36,3 +36,25 @@ for (const { file, text } of documents) {
     assert.deepEqual(wrong, []);
   });
 }
+
+test('docs/README.md lists every page, and README.md leads to it', () => {
+  const index = readFileSync('docs/README.md', 'utf8');
+  const pages = documents.map(({ file }) => file.replace(/^docs\//, '')).filter((file) => file.endsWith('.md') && file !== 'README.md');
+  assert.deepEqual(pages.filter((page) => !index.includes(`](${page})`)), []);
+  assert.ok(readFileSync('README.md', 'utf8').includes('](docs/README.md)'));
+});
+
+test('links lead to headings that are there', () => {
+  const anchor = (heading) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-');
+  const wrong = documents.flatMap(({ file, text }) => [...text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)].filter(([, to, at]) => {
+    const target = to === '' ? text : readFileSync(join(dirname(file), to), 'utf8');
+    return ![...target.matchAll(/^#+ (.*)$/gm)].some(([, heading]) => anchor(heading) === at);
+  }).map(([link]) => `${file}: ${link}`));
+  assert.deepEqual(wrong, []);
+});
+
+test('pictures are small', () => {
+  for (const name of readdirSync('docs/pictures')) {
+    assert.ok(statSync(`docs/pictures/${name}`).size < 150_000, name);
+  }
+});

@@ -85,30 +85,27 @@ reach(struct archive *a, struct tb_err *e)
 /* ---- rows ---- */
 
 static int64_t
-column_int(MYSQL_ROW row, unsigned i)
+column_int(const tb_str *row, unsigned i)
 {
     uint64_t v = 0;
-    return row[i] != NULL && tb_str_to_uint(tb_str_of(row[i]), INT64_MAX, &v) ? (int64_t)v : 0;
+    return tb_str_to_uint(row[i], INT64_MAX, &v) ? (int64_t)v : 0;
 }
 
 /* Asks, and makes room for the rows that come; *row_of gets them one by one. */
 static enum tb_code
-each_row(struct archive *a, const char *what, void (*begin)(struct store_beyond *, size_t n),
-         void (*take)(struct archive *, struct store_beyond *, MYSQL_ROW, const unsigned long *lengths), struct store_beyond *r,
-         struct tb_err *e)
+each_row(struct archive *a, const char *what, unsigned n_columns, size_t max_rows,
+         void (*begin)(struct store_beyond *, size_t n), void (*take)(struct archive *, struct store_beyond *, const tb_str *row),
+         struct store_beyond *r, struct tb_err *e)
 {
-    MYSQL_ROW row;
+    struct link_rows rows;
 
-    if (mysql_real_query(a->link.sql, a->sql.p, a->sql.n) != 0)
-        return link_fail(&a->link, what, e);
-    MYSQL_RES *rows = mysql_store_result(a->link.sql);
-    if (rows == NULL)
-        return link_fail(&a->link, what, e);
-    begin(r, (size_t)mysql_num_rows(rows));
-    while ((row = mysql_fetch_row(rows)) != NULL)
-        take(a, r, row, mysql_fetch_lengths(rows));
-    mysql_free_result(rows);
-    return TB_OK;
+    if (link_fetch(&a->link, what, tb_buf_str(&a->sql), n_columns, max_rows, &rows, e) == TB_OK) {
+        begin(r, rows.n);
+        for (size_t i = 0; i < rows.n; i++)
+            take(a, r, rows.row[i]);
+    }
+    link_rows_free(&rows);
+    return e->code;
 }
 
 #define MS_OF(column) "TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'1970-01-01 00:00:00'," column ") DIV 1000"
@@ -119,21 +116,23 @@ each_row(struct archive *a, const char *what, void (*begin)(struct store_beyond 
 static enum tb_code
 find_cursor(struct archive *a, struct store_beyond *r, struct tb_err *e)
 {
-    MYSQL_RES *rows = NULL;
-    tb_str     column[2] = { 0 };
-    uint64_t   room = 0, hlc = 0;
+    struct link_rows rows;
+    tb_str           column[2] = { 0 };
+    uint64_t         room = 0, hlc = 0;
 
     tb_buf_clear(&a->sql);
     tb_buf_printf(&a->sql, "SELECT `room_id`,`hlc` FROM `message` WHERE `id`=%" PRId64, r->before_id);
     if (link_ask(&a->link, "cursor", a->sql.p, 2, &rows, column, e) == TB_OK) {
         bool is_number = tb_str_to_uint(column[0], INT64_MAX, &room) && tb_str_to_uint(column[1], INT64_MAX, &hlc);
-        mysql_free_result(rows);
+        link_rows_free(&rows);
         if (is_number && (int64_t)room == r->room_id) {
             r->before_hlc = (int64_t)hlc;
             return TB_OK;
         }
-    } else if (e->code != TB_ENOTFOUND) {
-        return e->code;
+    } else {
+        link_rows_free(&rows);
+        if (e->code != TB_ENOTFOUND)
+            return e->code;
     }
     return tb_fail(e, TB_EINPUT, "Invalid cursor", "cursor %" PRId64 " is no message of room %" PRId64 " at the centre",
                    r->before_id, r->room_id);
@@ -146,18 +145,18 @@ begin_page(struct store_beyond *r, size_t n)
 }
 
 static tb_str
-column_text(struct store_beyond *r, MYSQL_ROW row, const unsigned long *lengths, unsigned i)
+column_text(struct store_beyond *r, const tb_str *row, unsigned i)
 {
-    return tb_arena_str(&r->op.mem, (tb_str){ .p = row[i], .n = lengths[i] });
+    return tb_arena_str(&r->op.mem, row[i]);
 }
 
 static void
-take_message(struct archive *a, struct store_beyond *r, MYSQL_ROW row, const unsigned long *lengths)
+take_message(struct archive *a, struct store_beyond *r, const tb_str *row)
 {
     r->items[r->n++] = (struct store_message){
         .id = column_int(row, 0), .created_at = column_int(row, 1), .sender_id = column_int(row, 2), .room_id = r->room_id,
-        .content = column_text(r, row, lengths, 3), .sender_username = column_text(r, row, lengths, 4),
-        .sender_email = column_text(r, row, lengths, 5), .synced_at = tb_wall_ms(a->with.clock),
+        .content = column_text(r, row, 3), .sender_username = column_text(r, row, 4),
+        .sender_email = column_text(r, row, 5), .synced_at = tb_wall_ms(a->with.clock),
     };
 }
 
@@ -173,7 +172,7 @@ read_page(struct archive *a, struct store_beyond *r, struct tb_err *e)
                   " WHERE m.`room_id`=%" PRId64 " AND m.`hlc`<=%" PRId64 " AND NOT (m.`hlc`=%" PRId64 " AND m.`id`>=%" PRId64
                   ") ORDER BY m.`hlc` DESC,m.`id` DESC LIMIT %u",
                   r->room_id, r->before_hlc, r->before_hlc, r->before_id, r->limit);
-    return each_row(a, "page", begin_page, take_message, r, e);
+    return each_row(a, "page", 6, r->limit, begin_page, take_message, r, e);
 }
 
 /* ---- receipts ---- */
@@ -185,9 +184,9 @@ begin_receipts(struct store_beyond *r, size_t n)
 }
 
 static void
-take_receipt(struct archive *a, struct store_beyond *r, MYSQL_ROW row, const unsigned long *lengths)
+take_receipt(struct archive *a, struct store_beyond *r, const tb_str *row)
 {
-    (void)a, (void)lengths;
+    (void)a;
     r->receipts[r->n++] = (struct store_receipt){ .user_id = column_int(row, 0), .delivered_at = column_int(row, 1),
                                                   .read_at = column_int(row, 2) };
 }
@@ -204,7 +203,7 @@ read_receipts(struct archive *a, struct store_beyond *r, struct tb_err *e)
     tb_buf_clear(&a->sql);
     tb_buf_printf(&a->sql, "SELECT `user_id`," MS_OF("`delivered_at`") "," MS_OF("`read_at`") " FROM `receipt`"
                   " WHERE `message_id`=%" PRId64 " ORDER BY `user_id`", r->message_id);
-    return each_row(a, "receipts", begin_receipts, take_receipt, r, e);
+    return each_row(a, "receipts", 3, SIZE_MAX, begin_receipts, take_receipt, r, e);
 }
 
 /* ---- requests ---- */

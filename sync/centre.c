@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 enum {
+    MAX_SITES = 4096,           /* as many as there are node numbers */
     OPS_PAGE = 200,             /* ops of op_log that are read at once */
     HELD_IDLE_S = 3600,         /* how long the session may be silent while a large table is read on this side */
 };
@@ -53,14 +54,13 @@ sync_centre_close(struct sync_centre **c)
 /* ---- rows ---- */
 
 struct row {
-    MYSQL_ROW            column;
-    const unsigned long *length;
+    const tb_str *column;
 };
 
 static tb_str
 text_of(const struct row *r, unsigned i)
 {
-    return (tb_str){ .p = r->column[i], .n = r->column[i] != NULL ? r->length[i] : 0 };
+    return r->column[i];
 }
 
 /* Numbers of our own tables: what is none reads as 0. */
@@ -79,23 +79,16 @@ int_of(const struct row *r, unsigned i)
 
 /* Runs c->sql and hands on each row; stops at the first that fails. *n: how many there were. */
 static enum tb_code
-each_row(struct sync_centre *c, const char *what, enum tb_code (*take)(void *ctx, const struct row *, struct tb_err *),
-         void *ctx, size_t *n, struct tb_err *e)
+each_row(struct sync_centre *c, const char *what, unsigned n_columns, size_t max_rows,
+         enum tb_code (*take)(void *ctx, const struct row *, struct tb_err *), void *ctx, size_t *n, struct tb_err *e)
 {
-    struct row r;
+    struct link_rows rows;
 
     *n = 0;
-    if (mysql_real_query(c->link.sql, c->sql.p, c->sql.n) != 0)
-        return link_fail(&c->link, what, e);
-    MYSQL_RES *rows = mysql_store_result(c->link.sql);
-    if (rows == NULL)
-        return link_fail(&c->link, what, e);
-    while (e->code == TB_OK && (r.column = mysql_fetch_row(rows)) != NULL) {
-        r.length = mysql_fetch_lengths(rows);
-        ++*n;
-        TB_TRY(take(ctx, &r, e));
-    }
-    mysql_free_result(rows);
+    if (link_fetch(&c->link, what, tb_buf_str(&c->sql), n_columns, max_rows, &rows, e) == TB_OK)
+        for (; *n < rows.n && e->code == TB_OK; ++*n)
+            TB_TRY(take(ctx, &(struct row){ .column = rows.row[*n] }, e));
+    link_rows_free(&rows);
     return e->code;
 }
 
@@ -145,7 +138,7 @@ sync_centre_facts(struct sync_centre *c, uint32_t node, struct sync_centre_facts
     SAY(c, "SELECT COALESCE((SELECT `uuid` FROM `centre` WHERE `id`=1),''),COALESCE(s.`uuid`,''),COALESCE(s.`epoch`,0),"
            "COALESCE(s.`last_seq`,0),(SELECT COUNT(*) FROM `parked` WHERE `node`=%" PRIu32 ")"
            " FROM (SELECT 1 AS one) o LEFT JOIN `site` s ON s.`id`=%" PRIu32, node, node);
-    return each_row(c, "facts", take_facts, out, &n, e);
+    return each_row(c, "facts", 5, 1, take_facts, out, &n, e);
 }
 
 static enum tb_code
@@ -156,7 +149,7 @@ take_floor(void *ctx, const struct row *r, struct tb_err *e)
     (void)e;
     f->seq = int_of(r, 0);
     if (text_of(r, 1).n == sizeof f->chain)
-        memcpy(f->chain, r->column[1], sizeof f->chain);
+        memcpy(f->chain, text_of(r, 1).p, sizeof f->chain);
     return TB_OK;
 }
 
@@ -171,7 +164,7 @@ sync_centre_floor(struct sync_centre *c, uint32_t node, struct sync_floor *out, 
         "f.`seq`=s.`floor`"
         " WHERE s.`id`=%" PRIu32,
         node);
-    return each_row(c, "floor", take_floor, out, &n, e);
+    return each_row(c, "floor", 2, 1, take_floor, out, &n, e);
 }
 
 /* ---- parked ops ---- */
@@ -203,7 +196,7 @@ sync_centre_parked(struct sync_centre *c, uint32_t node, int64_t after, size_t m
     *e = (struct tb_err){ 0 };
     SAY(c, "SELECT `seq`,`kind`,`code`,`reason` FROM `parked` WHERE `node`=%" PRIu32 " AND `seq`>%" PRId64
            " ORDER BY `seq` LIMIT %zu", node, after, max);
-    return each_row(c, "parked", take_parked, &to, &n, e);
+    return each_row(c, "parked", 4, max, take_parked, &to, &n, e);
 }
 
 enum tb_code
@@ -247,7 +240,7 @@ sync_centre_floors(struct sync_centre *c, void (*each)(void *ctx, uint32_t node,
 
     *e = (struct tb_err){ 0 };
     SAY(c, "SELECT `id`,`floor` FROM `site` ORDER BY `id`");
-    return each_row(c, "sites", take_head, &to, &n, e);
+    return each_row(c, "sites", 2, MAX_SITES, take_head, &to, &n, e);
 }
 
 struct claims {
@@ -282,7 +275,7 @@ sync_centre_claims(struct sync_centre *c, const struct store_claim *of, size_t n
         tb_buf_printf(&c->sql, ",%" PRId64 ")", of[i].user_id);
     }
     tb_buf_printf(&c->sql, ") ORDER BY `user_id`");
-    return each_row(c, "claims", take_claim, &to, &n_there, e);
+    return each_row(c, "claims", 4, n, take_claim, &to, &n_there, e);
 }
 
 enum tb_code
@@ -293,7 +286,7 @@ sync_centre_heads(struct sync_centre *c, void (*each)(void *ctx, uint32_t node, 
 
     *e = (struct tb_err){ 0 };
     SAY(c, "SELECT `id`,`last_seq` FROM `site` ORDER BY `id`");
-    return each_row(c, "sites", take_head, &to, &n, e);
+    return each_row(c, "sites", 2, MAX_SITES, take_head, &to, &n, e);
 }
 
 struct ops {
@@ -331,7 +324,7 @@ sync_centre_ops(struct sync_centre *c, uint32_t node, int64_t after, int64_t upt
     while (o.last < upto && n > 0) {
         SAY(c, "SELECT `seq`,`at`,`kind`,`version`,`body`,`chain` FROM `op_log` WHERE `node`=%" PRIu32 " AND `seq`>%" PRId64
                " AND `seq`<=%" PRId64 " ORDER BY `seq` LIMIT %d", node, o.last, upto, OPS_PAGE);
-        if (each_row(c, "op_log", take_op, &o, &n, e) != TB_OK)
+        if (each_row(c, "op_log", 6, OPS_PAGE, take_op, &o, &n, e) != TB_OK)
             return e->code;
     }
     return o.last < upto ? tb_fail(e, TB_ENOTFOUND, NULL, "op %" PRId64 " of node %" PRIu32 " is not in the centre's op_log",
@@ -421,5 +414,5 @@ sync_centre_compare(struct sync_centre *c, enum compare_list list, int64_t of, c
     assert(list < COMPARE_LIST_COUNT && max <= COMPARE_PAGE);
     *e = (struct tb_err){ 0 };
     write_list(&c->sql, lists[list], of, after, max);
-    return each_row(c, "compare", take_row, &p, n, e);
+    return each_row(c, "compare", 4, max, take_row, &p, n, e);
 }

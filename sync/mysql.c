@@ -3,6 +3,7 @@
 #include "target.h"
 
 #include "mysql_answer.h"
+#include "mysql_auth.h"
 #include "mysql_link.h"
 #include "mysql_read.h"
 #include "mysql_rows.h"
@@ -46,6 +47,7 @@ struct mysql_target {
     int                filling;     /* which */
     size_t             n_expected;  /* results of the one on its way */
     struct tb_buf      scratch;
+    bool               is_told_unverified;
     /* any thread */
     pthread_mutex_t fd_lock;        /* so that interrupt never meets a descriptor that has been closed and given away */
     int             fd;             /* -1: none */
@@ -87,6 +89,18 @@ check_server(struct mysql_target *m, struct tb_err *e)
     return TB_OK;
 }
 
+/* Once: what is sent there goes to whoever answered, and the password's hash with it. */
+static void
+warn_unverified(struct mysql_target *m)
+{
+    bool is_told = m->is_told_unverified;
+
+    m->is_told_unverified = true;
+    if (!is_told && !auth_is_verified(&m->url) && !auth_is_here(&m->url))
+        log_warn("sync.unverified", "host=\"%s\" why=\"nobody has verified who answers there: set ssl-ca in sync.url\"",
+                 m->url.host);
+}
+
 static enum tb_code
 connect_to(struct sync_target *t, struct tb_err *e)
 {
@@ -95,6 +109,7 @@ connect_to(struct sync_target *t, struct tb_err *e)
     if (link_open(&m->link, &m->url, m->settings.connect_timeout_ms, m->settings.io_timeout_ms, e) != TB_OK)
         return e->code;
     set_fd(m, (int)m->link.sql->net.fd);
+    warn_unverified(m);
     return link_settle(&m->link, e) == TB_OK ? check_server(m, e) : e->code;
 }
 
@@ -226,7 +241,7 @@ enrol(struct sync_target *t, const struct store_identity *me, struct sync_place 
 {
     struct mysql_target *m = self(t);
     char                 sql[384];
-    MYSQL_RES           *rows = NULL;
+    struct link_rows     rows;
     tb_str               column[8] = { 0 };
     uint64_t             epoch = 0, last_seq = 0, now_ms = 0, floor = 0;
 
@@ -238,8 +253,10 @@ enrol(struct sync_target *t, const struct store_identity *me, struct sync_place 
         "UNSIGNED),s.`floor`,"
         "COALESCE(f.`chain`,X'') FROM `site` s JOIN `centre` c ON c.`id`=1 LEFT JOIN `op_floor` f ON f.`node`=s.`id`"
         " AND f.`seq`=s.`floor` WHERE s.`id`=%" PRIu32, me->node);
-    if (link_ask(&m->link, "enrol", sql, 8, &rows, column, e) != TB_OK)
+    if (link_ask(&m->link, "enrol", sql, 8, &rows, column, e) != TB_OK) {
+        link_rows_free(&rows);
         return e->code;
+    }
     bool is_sound = tb_str_to_uint(column[2], UINT32_MAX, &epoch) && tb_str_to_uint(column[3], INT64_MAX, &last_seq) &&
                     column[4].n == sizeof out->chain && tb_str_to_uint(column[5], INT64_MAX, &now_ms) &&
                     tb_str_to_uint(column[6], INT64_MAX, &floor);
@@ -252,7 +269,7 @@ enrol(struct sync_target *t, const struct store_identity *me, struct sync_place 
         if (column[7].n == sizeof out->floor_chain)
             memcpy(out->floor_chain, column[7].p, sizeof out->floor_chain);
     }
-    mysql_free_result(rows);
+    link_rows_free(&rows);
     return is_sound ? TB_OK : tb_fail(e, TB_EIO, NULL, "enrol: the row of site %" PRIu32 " makes no sense", me->node);
 }
 
@@ -398,7 +415,7 @@ find_bound(struct mysql_target *m, const struct store_identity *me, const struct
         " ORDER BY d.`day` DESC LIMIT 1",
         me->node, me->node, keep->lease_days, me->node, keep->days);
     *out = (struct bound){ 0 };
-    if (answer_ask(&m->link, "floor", tb_buf_str(&m->scratch), 3, &a, e) != TB_OK)
+    if (answer_ask(&m->link, "floor", tb_buf_str(&m->scratch), 3, 1, &a, e) != TB_OK)
         return e->code;
     if (answer_next(&a)) {
         *out = (struct bound){ .floor = answer_number(&a, 0, INT64_MAX),

@@ -2,16 +2,20 @@
 #include "mysql_link.h"
 
 #include "base/metrics.h"
+#include "mysql_auth.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 /* An idle session ends by itself after this long: whoever holds one looks every few seconds, so one that is silent is dead. */
 #define IDLE_SESSION_S 60
 
+/* Of one text: no batch has so many statements. */
+enum { MAX_RESULTS = 100000 };
+
 /* What the centre's errors mean to who runs it; the number is in the log. */
-enum { ACCESS_DENIED = 1045 };
 enum { OTHER, UNREACHABLE, LOST, ACCESS, SCHEMA, FENCED, LOCKED, CONTENT, FULL, READ_ONLY };
 static const char *const reasons[] = {
     [OTHER] = "other",     [UNREACHABLE] = "unreachable", [LOST] = "lost",     [ACCESS] = "access",
@@ -24,7 +28,7 @@ TB_COUNTER_BY(errors, "tombolo_mysql_errors_total", "reason", reasons,
 static const struct { unsigned code; int reason; } known[] = {
     { 2002, UNREACHABLE }, { 2003, UNREACHABLE }, { 2005, UNREACHABLE }, { 1040, UNREACHABLE }, { 1053, UNREACHABLE },
     { 2006, LOST }, { 2013, LOST }, { 2055, LOST }, { 4031, LOST }, { 1927, LOST },
-    { 1044, ACCESS }, { ACCESS_DENIED, ACCESS }, { 1142, ACCESS }, { 1227, ACCESS }, { 1698, ACCESS }, { 1820, ACCESS },
+    { 1044, ACCESS }, { 1045, ACCESS }, { 1142, ACCESS }, { 1227, ACCESS }, { 1698, ACCESS }, { 1820, ACCESS },
     { 1049, SCHEMA }, { 1054, SCHEMA }, { 1146, SCHEMA }, { 1048, FENCED }, { 1205, LOCKED }, { 1213, LOCKED }, { 3572, LOCKED },
     { 1264, CONTENT }, { 1292, CONTENT }, { 1300, CONTENT }, { 1366, CONTENT }, { 1406, CONTENT },
     { 1021, FULL }, { 1114, FULL }, { 1290, READ_ONLY }, { 1836, READ_ONLY },
@@ -61,22 +65,81 @@ link_send(struct mysql_link *l, const char *what, tb_str text, struct tb_err *e)
     return TB_OK;
 }
 
+/* The rest of an answer that will not be read: without its connection there is none, and freeing the result does not wait for it. */
+static void
+abandon_answer(struct mysql_link *l, MYSQL_RES *rows)
+{
+    shutdown((int)l->sql->net.fd, SHUT_RDWR);
+    mysql_free_result(rows);
+}
+
+/* false: the answer is larger than it may be. */
+static bool
+keep_row(struct link_rows *out, MYSQL_ROW row, const unsigned long *lengths)
+{
+    size_t n_bytes = out->n_columns * sizeof(tb_str) + sizeof(tb_str *);
+
+    for (unsigned i = 0; i < out->n_columns; i++)
+        n_bytes += lengths[i];
+    out->n_bytes += n_bytes;
+    if (out->n == out->max || out->n_bytes > LINK_ANSWER_BYTES)
+        return false;
+    tb_str *columns = TB_ARENA_ARRAY(&out->mem, tb_str, out->n_columns);
+    for (unsigned i = 0; i < out->n_columns; i++)
+        if (row[i] != NULL)
+            columns[i] = tb_arena_str(&out->mem, (tb_str){ .p = row[i], .n = lengths[i] });
+    out->row = tb_arena_more(&out->mem, out->row, out->n, &out->cap, sizeof(*out->row));
+    out->row[out->n++] = columns;
+    return true;
+}
+
+static enum tb_code
+read_rows(struct mysql_link *l, const char *what, MYSQL_RES *rows, struct link_rows *out, struct tb_err *e)
+{
+    MYSQL_ROW row;
+
+    out->n_columns = mysql_num_fields(rows);
+    while ((row = mysql_fetch_row(rows)) != NULL)
+        if (!keep_row(out, row, mysql_fetch_lengths(rows))) {
+            abandon_answer(l, rows);
+            return tb_fail(e, TB_EIO, NULL, "%s: the answer has more than %zu rows or %d MB", what, out->max,
+                           LINK_ANSWER_BYTES >> 20);
+        }
+    enum tb_code code = mysql_errno(l->sql) != 0 ? link_fail(l, what, e) : TB_OK;
+    mysql_free_result(rows);
+    return code;
+}
+
+/* What rows come are read and dropped: nobody asked for them. */
+static enum tb_code
+read_result(struct mysql_link *l, const char *what, struct tb_err *e)
+{
+    struct link_rows unused = { .max = SIZE_MAX };
+    MYSQL_RES       *rows = mysql_use_result(l->sql);
+
+    if (rows == NULL)
+        return mysql_errno(l->sql) != 0 ? link_fail(l, what, e) : TB_OK;
+    enum tb_code code = read_rows(l, what, rows, &unused, e);
+    link_rows_free(&unused);
+    return code;
+}
+
 enum tb_code
 link_read_results(struct mysql_link *l, const char *what, struct link_results *out, struct tb_err *e)
 {
     int more = mysql_read_query_result(l->sql) ? 1 : 0;
 
     for (*out = (struct link_results){ 0 }; more == 0; more = mysql_next_result(l->sql)) {
-        MYSQL_RES *rows = mysql_store_result(l->sql);
-        if (rows == NULL && mysql_errno(l->sql) != 0)
-            return link_fail(l, what, e);
+        if (out->n == MAX_RESULTS)
+            return tb_fail(e, TB_EIO, NULL, "%s: more than %d results", what, MAX_RESULTS);
+        if (read_result(l, what, e) != TB_OK)
+            return e->code;
         uint64_t rows_changed = mysql_affected_rows(l->sql); /* asked for now: the next result forgets it */
         if (out->n == 0)
             out->first_rows = rows_changed;
         else if (out->n == 1)
             out->second_rows = rows_changed;
         out->n++;
-        mysql_free_result(rows);
     }
     return more > 0 ? link_fail(l, what, e) : TB_OK;     /* -1: that was the last */
 }
@@ -92,42 +155,57 @@ link_run(struct mysql_link *l, const char *what, tb_str text, struct tb_err *e)
 }
 
 enum tb_code
-link_ask(struct mysql_link *l, const char *what, const char *sql, unsigned n, MYSQL_RES **rows, tb_str *columns,
+link_fetch(struct mysql_link *l, const char *what, tb_str sql, unsigned n_columns, size_t max_rows, struct link_rows *out,
+           struct tb_err *e)
+{
+    *out = (struct link_rows){ .max = max_rows };
+    if (mysql_real_query(l->sql, sql.p, sql.n) != 0)
+        return link_fail(l, what, e);
+    MYSQL_RES *rows = mysql_use_result(l->sql);
+    if (rows == NULL)
+        return link_fail(l, what, e);
+    if (mysql_num_fields(rows) == n_columns)
+        return read_rows(l, what, rows, out, e);
+    abandon_answer(l, rows);
+    return tb_fail(e, TB_EIO, NULL, "%s: an answer of other than %u columns came", what, n_columns);
+}
+
+void
+link_rows_free(struct link_rows *rows)
+{
+    tb_arena_fini(&rows->mem);
+    *rows = (struct link_rows){ 0 };
+}
+
+enum tb_code
+link_ask(struct mysql_link *l, const char *what, const char *sql, unsigned n, struct link_rows *rows, tb_str *columns,
          struct tb_err *e)
 {
-    if (mysql_real_query(l->sql, sql, strlen(sql)) != 0)
-        return link_fail(l, what, e);
-    *rows = mysql_store_result(l->sql);
-    if (*rows == NULL)
-        return link_fail(l, what, e);
-    MYSQL_ROW row = mysql_num_fields(*rows) == n ? mysql_fetch_row(*rows) : NULL;
-    for (unsigned i = 0; row != NULL && i < n; i++) {
-        columns[i] = (tb_str){ .p = row[i], .n = mysql_fetch_lengths(*rows)[i] };
-        if (row[i] == NULL)
-            row = NULL;
+    if (link_fetch(l, what, tb_str_of(sql), n, 1, rows, e) != TB_OK)
+        return e->code;
+    bool is_whole = rows->n > 0;
+    for (unsigned i = 0; is_whole && i < n; i++) {
+        columns[i] = rows->row[0][i];
+        is_whole = columns[i].p != NULL;
     }
-    if (row == NULL) {
-        mysql_free_result(*rows);
-        return tb_fail(e, TB_ENOTFOUND, NULL, "%s: no answer", what);
-    }
-    return TB_OK;
+    return is_whole ? TB_OK : tb_fail(e, TB_ENOTFOUND, NULL, "%s: no answer", what);
 }
 
 enum tb_code
 link_ask_int(struct mysql_link *l, const char *what, const char *sql, int64_t *out, struct tb_err *e)
 {
-    MYSQL_RES *rows = NULL;
-    tb_str     text = TB_STR_NULL;
-    uint64_t   v;
+    struct link_rows rows;
+    tb_str           text = TB_STR_NULL;
+    uint64_t         v;
 
-    if (link_ask(l, what, sql, 1, &rows, &text, e) != TB_OK)
-        return e->code;
-    bool is_number = tb_str_to_uint(text, INT64_MAX, &v);
-    mysql_free_result(rows);
-    if (!is_number)
-        return tb_fail(e, TB_EIO, NULL, "%s: the answer is no number", what);
-    *out = (int64_t)v;
-    return TB_OK;
+    if (link_ask(l, what, sql, 1, &rows, &text, e) == TB_OK) {
+        if (tb_str_to_uint(text, INT64_MAX, &v))
+            *out = (int64_t)v;
+        else
+            tb_fail(e, TB_EIO, NULL, "%s: the answer is no number", what);
+    }
+    link_rows_free(&rows);
+    return e->code;
 }
 
 /* ---- connecting ---- */
@@ -138,35 +216,12 @@ seconds(int ms)
     return ms <= 1000 ? 1 : (unsigned)(ms + 999) / 1000;
 }
 
-/* The two libraries have no option for this in common; MariaDB's takes ENFORCE for a wish, hence the look at the cipher in
- * link_open. */
-static void
-ask_for_tls(struct mysql_link *l, const struct sync_url *url)
-{
-    enum sync_ssl_mode mode = url->ssl_mode;
-
-    if (url->ssl_ca != NULL)
-        mysql_options(l->sql, MYSQL_OPT_SSL_CA, url->ssl_ca);
-#ifdef MARIADB_BASE_VERSION
-    my_bool wanted = mode != SYNC_SSL_DISABLED, verified = mode >= SYNC_SSL_VERIFY_CA;
-    mysql_options(l->sql, MYSQL_OPT_SSL_ENFORCE, &wanted);
-    mysql_options(l->sql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verified);     /* chain and name: it has no mode in between */
-#else
-    static const unsigned modes[SYNC_SSL_MODE_COUNT] = {
-        [SYNC_SSL_DISABLED] = SSL_MODE_DISABLED,   [SYNC_SSL_PREFERRED] = SSL_MODE_PREFERRED,
-        [SYNC_SSL_REQUIRED] = SSL_MODE_REQUIRED,   [SYNC_SSL_VERIFY_CA] = SSL_MODE_VERIFY_CA,
-        [SYNC_SSL_VERIFY_IDENTITY] = SSL_MODE_VERIFY_IDENTITY,
-    };
-    mysql_options(l->sql, MYSQL_OPT_SSL_MODE, &modes[mode]);
-#endif
-}
-
 static void
 set_options(struct mysql_link *l, const struct sync_url *url, int connect_timeout_ms)
 {
     unsigned      connect_s = seconds(connect_timeout_ms), io_s = seconds(l->io_timeout_ms);
     unsigned      tcp = MYSQL_PROTOCOL_TCP, no = 0;
-    unsigned long max_packet = 1UL << 30;   /* ours is not the limit: the server's is asked for */
+    unsigned long max_packet = LINK_PACKET_BYTES;
 
     mysql_options(l->sql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
     mysql_options(l->sql, MYSQL_OPT_READ_TIMEOUT, &io_s);
@@ -175,23 +230,18 @@ set_options(struct mysql_link *l, const struct sync_url *url, int connect_timeou
     mysql_options(l->sql, MYSQL_OPT_LOCAL_INFILE, &no);
     mysql_options(l->sql, MYSQL_OPT_MAX_ALLOWED_PACKET, &max_packet);
     mysql_options(l->sql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    ask_for_tls(l, url);
+    auth_prepare(l->sql, url);
 }
 
-/* The connector gives MySQL's caching_sha2_password what it would over TLS, whenever TLS was asked for. */
 static enum tb_code
 connect_fail(struct mysql_link *l, const struct sync_url *url, struct tb_err *e)
 {
-    bool        is_denied = mysql_errno(l->sql) == ACCESS_DENIED, has_tls = (l->sql->server_capabilities & CLIENT_SSL) != 0;
-    const char *version = mysql_get_server_info(l->sql);
+    const char *hint = auth_hint(l->sql, url);
 
-    enum tb_code code = link_fail(l, "connect", e);
-    if (e != NULL && is_denied && !has_tls && url->ssl_mode == SYNC_SSL_PREFERRED && version != NULL &&
-        strstr(version, "MariaDB") == NULL) {
-        size_t n = strlen(e->why);
-        snprintf(e->why + n, sizeof e->why - n, " (MySQL without TLS wants ssl-mode=DISABLED in the URL)");
-    }
-    return code;
+    if (hint == NULL)
+        return link_fail(l, "connect", e);
+    count(mysql_errno(l->sql));
+    return tb_fail(e, TB_EIO, NULL, "connect: mysql %u: %s", mysql_errno(l->sql), hint);
 }
 
 enum tb_code
@@ -237,16 +287,13 @@ static enum tb_code
 check_charset(struct mysql_link *l, struct tb_err *e)
 {
     static const tb_str island = { .p = "\xF0\x9F\x8F\x9D", .n = 4 };
-    MYSQL_RES          *rows = NULL;
+    struct link_rows    rows;
     tb_str              back = TB_STR_NULL;
 
-    if (link_ask(l, "charset", "SELECT _utf8mb4 X'F09F8F9D'", 1, &rows, &back, e) != TB_OK)
-        return e->code;
-    bool is_same = tb_str_eq(back, island);
-    mysql_free_result(rows);
-    if (!is_same)
-        return tb_fail(e, TB_EIO, NULL, "charset: a character of four bytes came back changed");
-    return TB_OK;
+    if (link_ask(l, "charset", "SELECT _utf8mb4 X'F09F8F9D'", 1, &rows, &back, e) == TB_OK && !tb_str_eq(back, island))
+        tb_fail(e, TB_EIO, NULL, "charset: a character of four bytes came back changed");
+    link_rows_free(&rows);
+    return e->code;
 }
 
 enum tb_code

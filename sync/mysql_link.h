@@ -3,6 +3,7 @@
  * share. For sync/ only: what includes this header, and nothing else, includes mysql.h.
  * Threads: a link belongs to the thread that opened it. After a failure it is closed and not used again, since nobody can say
  * what state its transaction is in. */
+#include "base/arena.h"
 #include "tombolo/err.h"
 #include "url.h"
 
@@ -37,9 +38,25 @@ enum tb_code link_read_results(struct mysql_link *l, const char *what, struct li
                                struct tb_err *e) TB_MUST_CHECK;
 enum tb_code link_run(struct mysql_link *l, const char *what, tb_str text, struct tb_err *e) TB_MUST_CHECK;
 
-/* One row of n columns, borrowed until the caller frees *rows; TB_ENOTFOUND when there is none. NULLs are refused: nothing
- * that is asked for in this way may be one. */
-enum tb_code link_ask(struct mysql_link *l, const char *what, const char *sql, unsigned n, MYSQL_RES **rows,
+/* An answer, read whole and row by row: whoever answers may be anybody, so it has at most LINK_ANSWER_BYTES, and a packet of it
+ * no more than LINK_PACKET_BYTES. */
+enum { LINK_ANSWER_BYTES = 64 << 20, LINK_PACKET_BYTES = 32 << 20 };
+struct link_rows {
+    struct tb_arena mem;
+    tb_str        **row;        /* n of them, each of n_columns; NULL is p NULL */
+    size_t          n, cap, max, n_bytes;
+    unsigned        n_columns;
+};
+
+/* One statement and its rows of n_columns columns, at most max_rows of them: more than were asked for is a failure. To be freed
+ * with link_rows_free, also when it fails. */
+enum tb_code link_fetch(struct mysql_link *l, const char *what, tb_str sql, unsigned n_columns, size_t max_rows,
+                        struct link_rows *out, struct tb_err *e) TB_MUST_CHECK;
+void         link_rows_free(struct link_rows *rows);
+
+/* The first row of such an answer, in mem of *rows; TB_ENOTFOUND when there is none. NULLs are refused: nothing that is asked for
+ * in this way may be one. */
+enum tb_code link_ask(struct mysql_link *l, const char *what, const char *sql, unsigned n, struct link_rows *rows,
                       tb_str *columns, struct tb_err *e) TB_MUST_CHECK;
 enum tb_code link_ask_int(struct mysql_link *l, const char *what, const char *sql, int64_t *out,
                           struct tb_err *e) TB_MUST_CHECK;

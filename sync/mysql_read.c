@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+enum { MAX_SITES = 4096 };          /* as many as there are node numbers */
+
 /* Where others stand and whose our number is, as of one moment: what others wrote before a copy took it over knows nothing of
  * that copy, and what they wrote afterwards lies beyond these heads. */
 enum tb_code
@@ -15,8 +17,8 @@ read_heads(struct mysql_link *l, const struct store_identity *me, void (*each)(v
     struct mysql_answer r;
     bool                is_ours = false;
 
-    if (answer_ask(l, "heads", TB_LIT("SELECT `id`,`uuid`,`last_seq`,`floor`,`chain`,`epoch` FROM `site` ORDER BY `id`"), 6, &r, e) !=
-        TB_OK)
+    if (answer_ask(l, "heads", TB_LIT("SELECT `id`,`uuid`,`last_seq`,`floor`,`chain`,`epoch` FROM `site` ORDER BY `id`"), 6,
+                   MAX_SITES, &r, e) != TB_OK)
         return e->code;
     while (answer_next(&r)) {
         if ((uint32_t)answer_number(&r, 0, UINT32_MAX) == me->node) {
@@ -47,7 +49,7 @@ read_parked(struct mysql_link *l, uint32_t node, size_t max, void (*each)(void *
     char        sql[128];
 
     snprintf(sql, sizeof sql, "SELECT `seq` FROM `parked` WHERE `node`=%" PRIu32 " ORDER BY `seq` LIMIT %zu", node, max);
-    if (answer_ask(l, "parked", tb_str_of(sql), 1, &r, e) != TB_OK)
+    if (answer_ask(l, "parked", tb_str_of(sql), 1, max, &r, e) != TB_OK)
         return e->code;
     while (answer_next(&r)) {
         int64_t seq = answer_number(&r, 0, INT64_MAX);
@@ -77,7 +79,7 @@ read_ops(struct mysql_link *l, uint32_t node, int64_t after, int64_t upto, size_
              " PRECEDING) AS `total` FROM `op_log` o LEFT JOIN `parked` p ON p.`node`=o.`node` AND p.`seq`=o.`seq`"
              " WHERE o.`node`=%" PRIu32 " AND o.`seq`>%" PRId64 " AND o.`seq`<=%" PRId64 ") `page`"
              " WHERE `total`-LENGTH(`body`)<%zu ORDER BY `seq`", node, after, upto, max_bytes);
-    if (answer_ask(l, "ops", tb_str_of(sql), 7, &r, e) != TB_OK)
+    if (answer_ask(l, "ops", tb_str_of(sql), 7, max, &r, e) != TB_OK)
         return e->code;
     while (answer_next(&r)) {
         struct store_entry entry = {

@@ -55,7 +55,7 @@ refuse(struct mysql_answer *a, const char *what, struct tb_err *e)
 static enum tb_code
 ask(struct page *p, const char *what, unsigned n_columns, struct mysql_answer *out, struct tb_err *e)
 {
-    return answer_ask(p->l, what, tb_str_of(p->sql), n_columns, out, e);
+    return answer_ask(p->l, what, tb_str_of(p->sql), n_columns, p->max, out, e);
 }
 
 #define SAY(p, ...) snprintf((p)->sql, sizeof(p)->sql, __VA_ARGS__)
@@ -136,7 +136,7 @@ find_parked(struct page *p, struct row_user *rows, size_t n, struct tb_err *e)
         tb_buf_printf(&sql, ",%" PRId64 ")", rows[k].id);
     }
     tb_buf_printf(&sql, ") ORDER BY `user_id`");
-    enum tb_code code = answer_ask(p->l, "claims", tb_buf_str(&sql), 2, &a, e);
+    enum tb_code code = answer_ask(p->l, "claims", tb_buf_str(&sql), 2, n, &a, e);
     tb_buf_fini(&sql);
     if (code != TB_OK)
         return code;

@@ -193,19 +193,18 @@ typedef char name_of[4 * MAX_NAME + 1];
 static enum tb_code
 find_name(struct sync_old *o, const char *column, const char *from, const char *wanted, name_of out, struct tb_err *e)
 {
-    struct tb_buf sql = TB_BUF_INIT;
-    MYSQL_RES    *rows = NULL;
-    tb_str        name = TB_STR_NULL;
+    struct tb_buf    sql = TB_BUF_INIT;
+    struct link_rows rows;
+    tb_str           name = TB_STR_NULL;
 
     tb_buf_printf(&sql, "SELECT %s FROM information_schema.%s AND LOWER(%s)=LOWER('%s')"
                   " ORDER BY CAST(%s AS BINARY)<>CAST('%s' AS BINARY),%s LIMIT 1", column, from, column, wanted, column,
                   wanted, column);
     enum tb_code code = link_ask(&o->link, wanted, sql.p, 1, &rows, &name, e);
     out[0] = '\0';
-    if (code == TB_OK) {
+    if (code == TB_OK)
         snprintf(out, sizeof(name_of), TB_STR_FMT, TB_STR_ARG(name));
-        mysql_free_result(rows);
-    }
+    link_rows_free(&rows);
     tb_buf_fini(&sql);
     if (code == TB_ENOTFOUND)
         *e = (struct tb_err){ 0 };
@@ -233,16 +232,15 @@ add_column(struct sync_old *o, enum import_table t, unsigned i, const char *tabl
 static enum tb_code
 measure(struct sync_old *o, enum import_table t, const char *table, struct tb_err *e)
 {
-    struct tb_buf sql = TB_BUF_INIT;
-    MYSQL_RES    *rows = NULL;
-    tb_str        c[2] = { 0 };
+    struct tb_buf    sql = TB_BUF_INIT;
+    struct link_rows rows;
+    tb_str           c[2] = { 0 };
 
     tb_buf_printf(&sql, "SELECT COUNT(*),COALESCE(MAX(`id`),0) FROM `%s`", table);
     enum tb_code code = link_ask(&o->link, table, sql.p, 2, &rows, c, e);
-    if (code == TB_OK) {
+    if (code == TB_OK)
         o->sizes[t] = (struct sync_old_size){ .n_rows = to_id(c[0]), .last_id = to_id(c[1]) };
-        mysql_free_result(rows);
-    }
+    link_rows_free(&rows);
     tb_buf_fini(&sql);
     return code;
 }

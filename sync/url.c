@@ -146,18 +146,24 @@ read_options(tb_str query, struct sync_url *u, struct tb_err *e)
         } else if (tb_str_eq(name, TB_LIT("ssl-ca")) && u->ssl_ca == NULL && value.n > 0) {
             if (decode(value, "ssl-ca", &u->ssl_ca, e) != TB_OK)
                 return e->code;
+        } else if (tb_str_eq(name, TB_LIT("public-key")) && u->public_key == NULL && value.n > 0) {
+            if (decode(value, "public-key", &u->public_key, e) != TB_OK)
+                return e->code;
         } else if (tb_str_eq(name, TB_LIT("compress")) && !has_compress) {
             has_compress = true;
             u->is_compressed = tb_str_eq(value, TB_LIT("yes"));
             if (!u->is_compressed && !tb_str_eq(value, TB_LIT("no")))
                 return tb_fail(e, TB_EINPUT, NULL, "sync.url: compress must be yes or no");
         } else {
-            return tb_fail(e, TB_EINPUT, NULL, "sync.url: option '" TB_STR_FMT "': known are ssl-mode, ssl-ca and compress, each once",
+            return tb_fail(e, TB_EINPUT, NULL,
+                           "sync.url: option '" TB_STR_FMT "': known are ssl-mode, ssl-ca, public-key and compress, each once",
                            TB_STR_ARG(name));
         }
     }
     if (u->ssl_ca != NULL && !has_mode)
         u->ssl_mode = SYNC_SSL_VERIFY_IDENTITY;
+    if (u->public_key != NULL && u->ssl_mode != SYNC_SSL_DISABLED)
+        return tb_fail(e, TB_EINPUT, NULL, "sync.url: public-key is for ssl-mode=DISABLED; TLS needs none");
     return TB_OK;
 }
 
@@ -203,5 +209,6 @@ sync_url_fini(struct sync_url *u)
     tb_free(u->host);
     tb_free(u->database);
     tb_free(u->ssl_ca);
+    tb_free(u->public_key);
     *u = (struct sync_url){ 0 };
 }

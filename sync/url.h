@@ -1,6 +1,6 @@
 #pragma once
 /* Where the centre is: mysql://user:password@host:port/database?ssl-mode=...&ssl-ca=/path&compress=yes (DATABASE_URL, sync.url).
- * User, password, host, database and ssl-ca may be percent-encoded (RFC 3986 section 2.1); "@ : / ?" in them must be.
+ * User, password, host, database and files may be percent-encoded (RFC 3986 section 2.1); "@ : / ?" in them must be.
  * Threads: plain values. */
 #include "tombolo/err.h"
 #include "tombolo/str.h"
@@ -25,6 +25,7 @@ enum { SYNC_DEFAULT_PORT = 3306 };
 struct sync_url {                   /* the texts are the struct's own */
     char              *user, *password, *host, *database;   /* password: "" when the URL has none */
     char              *ssl_ca;      /* file of certificates, or NULL */
+    char              *public_key;  /* file of the RSA key under which MySQL gets the password without TLS, or NULL */
     bool               is_compressed;       /* "no" unless the URL says: it costs time and saves a thin link half its bytes */
     unsigned           port;
     enum sync_ssl_mode ssl_mode;    /* VERIFY_IDENTITY with ssl-ca, else PREFERRED, unless the URL says */

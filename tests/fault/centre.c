@@ -246,8 +246,9 @@ centre_start(struct centre *c, const char *const *options)
     centre_sql(c, "CREATE DATABASE chat");
     centre_sql(c, "CREATE USER tombolo@'127.0.0.1' IDENTIFIED BY 'tide:mark'");
     centre_sql(c, "GRANT ALL ON chat.* TO tombolo@'127.0.0.1'");
-    snprintf(c->url, sizeof c->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat%s", c->port,
-             centre_is_mysql() ? "?ssl-mode=DISABLED" : "");
+    if (centre_is_mysql())
+        snprintf(c->url_options, sizeof c->url_options, "?ssl-mode=DISABLED&public-key=%s/data/public_key.pem", c->dir);
+    snprintf(c->url, sizeof c->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat%s", c->port, c->url_options);
 }
 
 static void

@@ -11,7 +11,8 @@ struct centre {
     unsigned           port;
     pid_t              pid;             /* 0: not running */
     const char *const *options;         /* of the server, NULL-terminated; or NULL */
-    char               url[96];         /* with the user that tombolo has */
+    char               url_options[160];        /* of that address: MySQL gets the password under its own key */
+    char               url[256];        /* with the user that tombolo has */
 };
 
 bool centre_is_mysql(void);                                         /* the two differ in what options they know */

@@ -20,7 +20,7 @@ begin(void **state)
     assert_int_equal(sizeof seed, getrandom(&seed, sizeof seed, 0));
     printf("# seed %llu\n", (unsigned long long)seed);
     centre_empty(&centre);
-    proxy_start(&proxy, centre.port);
+    proxy_start(&proxy, &centre);
     fixture_open(&f);
     work_begin(&w, &f, seed);
     return 0;

@@ -327,12 +327,11 @@ run(void *ctx)
 }
 
 void
-proxy_start(struct proxy *p, unsigned centre_port)
+proxy_start(struct proxy *p, const struct centre *c)
 {
-    *p = (struct proxy){ .centre_port = centre_port };
+    *p = (struct proxy){ .centre_port = c->port };
     p->listener = listen_on_loopback(&p->port);
-    snprintf(p->url, sizeof p->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat%s", p->port,
-             centre_is_mysql() ? "?ssl-mode=DISABLED" : "");
+    snprintf(p->url, sizeof p->url, "mysql://tombolo:tide%%3Amark@127.0.0.1:%u/chat%s", p->port, c->url_options);
     assert_int_equal(0, pthread_create(&p->thread, NULL, run, p));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 /* A link that can be cut and shaped, between sync and the centre: a thread that passes bytes on, one connection at a time.
  * Threads: calls from the test's main thread. */
+#include "centre.h"
 #include "tap.h"
 
 #include <pthread.h>
@@ -20,7 +21,7 @@ struct proxy {
     pthread_t                 thread;
     int                       listener;
     unsigned                  port, centre_port;
-    char                      url[96];
+    char                      url[256];
     _Atomic enum proxy_fault  fault;
     _Atomic unsigned          n_faults;         /* that have struck: CUT, SWALLOW_OK and HALVE */
     _Atomic unsigned          delay_ms;         /* each way: half of a round trip */
@@ -28,7 +29,7 @@ struct proxy {
     _Atomic bool              is_ending;
 };
 
-void proxy_start(struct proxy *p, unsigned centre_port);
+void proxy_start(struct proxy *p, const struct centre *c);
 void proxy_stop(struct proxy *p);
 
 void proxy_await(struct proxy *p, unsigned n_faults);      /* until so many have struck */

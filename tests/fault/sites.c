@@ -158,7 +158,7 @@ sites_open(struct sites *s, struct centre *c, uint64_t seed)
     for (int i = 0; i < SITES; i++) {
         struct site *site = &s->site[i];
         fixture_open(&site->f);
-        proxy_start(&site->proxy, c->port);
+        proxy_start(&site->proxy, c);
         site->f.wall_ms += (int64_t)sites_below(s, 2 * SKEW_MS) - SKEW_MS;
         sites_start(s, i);
         work_wait(site->sync, SYNC_UP);

@@ -387,7 +387,7 @@ links(void)
     struct proxy proxy;
 
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        proxy_start(&proxy, centre.port);
+        proxy_start(&proxy, &centre);
         proxy.delay_ms = shapes[i].delay_ms;
         proxy.bytes_per_s = shapes[i].bytes_per_s;
         if (i == 0)

@@ -167,7 +167,7 @@ cut_off_again_and_again_among_them_it_ends_with_all_of_them(void **state)
     work_do(&w, 400);
     int64_t floor = let_ops_leave();
     centre_empty(&centre);
-    proxy_start(&proxy, centre.port);
+    proxy_start(&proxy, &centre);
     proxy.fault = PROXY_HALVE;
     struct sync *s = work_sync(&f, proxy.url);
     for (unsigned i = 1; i <= 6; i++) {

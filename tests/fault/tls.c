@@ -78,6 +78,8 @@ with_a_server_that_has_tls(void **state)
         { "verified", "localhost", "VERIFY_IDENTITY", &my_ca, true, NULL },
         { "signed by somebody else", "localhost", "VERIFY_IDENTITY", &their_ca, false, "certificate" },
         { "another name", "127.0.0.1", "VERIFY_IDENTITY", &my_ca, false, NULL },
+        { "another name where only the chain counts", "127.0.0.1", "VERIFY_CA", &my_ca, true, NULL },
+        { "another chain", "localhost", "VERIFY_CA", &their_ca, false, "certificate" },
     };
     (void)state;
     snprintf(ssl_cert, sizeof ssl_cert, "--ssl-cert=%s", ca);
@@ -102,7 +104,8 @@ with_a_server_that_has_none(void **state)
         { "disabled", "127.0.0.1", "DISABLED", NULL, true, NULL },
         { "preferred", "127.0.0.1", "PREFERRED", NULL, true, NULL },
         { "required", "127.0.0.1", "REQUIRED", NULL, false, "asks for TLS" },
-        { "verified", "localhost", "VERIFY_IDENTITY", &my_ca, false, "mysql 2026" },
+        { "verified", "localhost", "VERIFY_IDENTITY", &my_ca, false, "asks for TLS" },
+        { "verified by its chain", "localhost", "VERIFY_CA", &my_ca, false, "asks for TLS" },
     };
     (void)state;
     centre_start(&centre, NULL);

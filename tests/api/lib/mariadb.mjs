@@ -107,7 +107,8 @@ export class MariaDb {
   }
 
   urlOf(name) {
-    return `mysql://chat:chat@127.0.0.1:${this.port}/${name}${MYSQLD === undefined ? '' : '?ssl-mode=DISABLED'}`;
+    return `mysql://chat:chat@127.0.0.1:${this.port}/${name}` +
+      (MYSQLD === undefined ? '' : `?ssl-mode=DISABLED&public-key=${this.dir}/data/public_key.pem`);
   }
 
   // Rows as arrays of text.

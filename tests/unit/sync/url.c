@@ -52,6 +52,7 @@ static const struct { const char *name, *text, *why; } bad[] = {
     { "compression twice", "mysql://ann@db/chat?compress=no&compress=yes", "option 'compress'" },
     { "an unknown mode", "mysql://ann@db/chat?ssl-mode=MAYBE", "ssl-mode must be" },
     { "an unknown option", "mysql://ann@db/chat?connection_limit=5", "option 'connection_limit'" },
+    { "a key where there is TLS", "mysql://ann@db/chat?public-key=/k.pem", "public-key is for ssl-mode=DISABLED" },
     { "an option twice", "mysql://ann@db/chat?ssl-mode=REQUIRED&ssl-mode=DISABLED", "option 'ssl-mode'" },
     { "a name that is too long", "mysql://ann@db/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
       "at most 64 characters" },

@@ -332,7 +332,8 @@ events_take(struct client *c, const struct sio_event *ev)
         return;
     }
     if (event == UNKNOWN) {
-        note_unknown(c, ev->name);
+        if (ev->ack == SIO_NO_ACK)
+            note_unknown(c, ev->name);
         tb_fail(&err, TB_EINPUT, "Unknown event", "unknown event");
         count(event, TB_EINPUT);
         ack_failure(c->socket, ev->ack, &err);

@@ -123,3 +123,21 @@ test('lines about a socket name it and its user', async () => {
   const end = lines(server).find(({ event }) => event === 'live.disconnect');
   assert.deepEqual([end.user, end.socket], [ann.id, id]);
 });
+
+test('the log and a metric say what no client is told: an unknown event without an ack, a socket too many', async () => {
+  const server = await start({ config: { live: { sockets_per_user: 1 } } });
+  const ann = await person(server);
+  const line = await Line.to(ann);
+  denied(await line.ask('no such event', {}), 'bad_request', 'Unknown event');
+  line.socket.emit('sent_message', { roomId: 1, content: 'lost' });
+  await logged(server, 'live.unknown_event');
+  const extra = new Line(ann);
+  await logged(server, 'live.too_many_sockets');
+  assert.match(server.log, / warn live\.unknown_event .*name="sent_message"/);
+  assert.doesNotMatch(server.log, /no such event|lost/);
+  const { text } = await request(server, 'GET', '/metrics');
+  assert.match(text, /^tombolo_events_total\{event="unknown",result="bad_request"\} 2$/m);
+  assert.match(text, /^tombolo_limit_hits_total\{limit="live\.sockets_per_user"\} 1$/m);
+  [line, extra].forEach((one) => one.close());
+  await server.stop();
+});

@@ -112,30 +112,29 @@ each_row(struct archive *a, const char *what, unsigned n_columns, size_t max_row
 
 /* ---- pages ---- */
 
-/* When the message was of which the page is before, in that room. */
+/* When the message was of which the page is before, in that room. Of an id that no message has: when the last one was that the same
+ * node had made before; there may be none. */
 static enum tb_code
 find_cursor(struct archive *a, struct store_beyond *r, struct tb_err *e)
 {
     struct link_rows rows;
-    tb_str           column[2] = { 0 };
-    uint64_t         room = 0, hlc = 0;
+    tb_str           column[3] = { 0 };
+    uint64_t         id = 0, room = 0, hlc = 0;
 
     tb_buf_clear(&a->sql);
-    tb_buf_printf(&a->sql, "SELECT `room_id`,`hlc` FROM `message` WHERE `id`=%" PRId64, r->before_id);
-    if (link_ask(&a->link, "cursor", a->sql.p, 2, &rows, column, e) == TB_OK) {
-        bool is_number = tb_str_to_uint(column[0], INT64_MAX, &room) && tb_str_to_uint(column[1], INT64_MAX, &hlc);
-        link_rows_free(&rows);
-        if (is_number && (int64_t)room == r->room_id) {
-            r->before_hlc = (int64_t)hlc;
-            return TB_OK;
-        }
-    } else {
-        link_rows_free(&rows);
-        if (e->code != TB_ENOTFOUND)
-            return e->code;
-    }
-    return tb_fail(e, TB_EINPUT, "Invalid cursor", "cursor %" PRId64 " is no message of room %" PRId64 " at the centre",
-                   r->before_id, r->room_id);
+    tb_buf_printf(&a->sql, "SELECT `id`,`room_id`,`hlc` FROM `message` WHERE `id`<=%" PRId64 " AND `id`>=(%" PRId64 ">>41<<41)"
+                           " ORDER BY `id` DESC LIMIT 1", r->before_id, r->before_id);
+    bool is_there = link_ask(&a->link, "cursor", a->sql.p, 3, &rows, column, e) == TB_OK;
+    bool is_good = is_there && tb_str_to_uint(column[0], INT64_MAX, &id) && tb_str_to_uint(column[1], INT64_MAX, &room) &&
+                   tb_str_to_uint(column[2], INT64_MAX, &hlc) && ((int64_t)id != r->before_id || (int64_t)room == r->room_id);
+    link_rows_free(&rows);
+    if (is_there && !is_good)
+        return tb_fail(e, TB_EINPUT, "Invalid cursor", "cursor %" PRId64 " is of another room than %" PRId64 " at the centre",
+                       r->before_id, r->room_id);
+    if (e->code == TB_ENOTFOUND)
+        *e = (struct tb_err){ 0 };
+    r->before_hlc = (int64_t)hlc;
+    return e->code;
 }
 
 static void

@@ -12,6 +12,7 @@
 
 static_assert(CHAT_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash fits exactly");
 
+enum { SPELLINGS = 3 };         /* of one password: NFC, as it is given, NFD */
 enum { BCRYPT_BYTES = 72 };     /* of a password that bcrypt looks at; crypt(3) refuses much longer ones */
 enum { BCRYPT_TAIL = 53, BCRYPT_MIN_COST = 4 };         /* salt and sum; what crypt(3) takes */
 /* Of hashes that come from elsewhere: each login is to take a second or two at most, and a hasher's memory is counted in it. */
@@ -75,10 +76,7 @@ verify_bcrypt(tb_str password, const char *hash, struct tb_err *e)
     sodium_memzero(cut, sizeof cut);
     sodium_memzero(d, sizeof *d);
     tb_free(d);
-    if (!matches)
-        return tb_fail(e, TB_EAUTH, NULL, "bcrypt does not match");
-    *e = (struct tb_err){ 0 };          /* of another spelling of it */
-    return TB_OK;
+    return matches ? TB_OK : tb_fail(e, TB_EAUTH, NULL, "bcrypt does not match");
 }
 
 static enum tb_code
@@ -92,6 +90,22 @@ verify_argon2(tb_str password, const char *hash, struct tb_err *e)
     return tb_fail(e, TB_EAUTH, NULL, "argon2id does not match");
 }
 
+/* Hashes of ours are of the first. Those that came from elsewhere are of what some keyboard gave: this one, or another one. */
+static enum tb_code
+verify_spellings(const tb_str spellings[SPELLINGS], const char *hash, struct tb_err *e)
+{
+    enum tb_code code = TB_EAUTH;
+
+    for (size_t i = 0; i < SPELLINGS && code == TB_EAUTH; i++) {
+        bool is_new = i == 0 || (!tb_str_eq(spellings[i], spellings[0]) && !tb_str_eq(spellings[i], spellings[i - 1]));
+        if (is_new)
+            code = is_bcrypt(tb_str_of(hash)) ? verify_bcrypt(spellings[i], hash, e) : verify_argon2(spellings[i], hash, e);
+    }
+    if (code == TB_OK)
+        *e = (struct tb_err){ 0 };
+    return code;
+}
+
 enum tb_code
 chat_password_verify(tb_str password, tb_str hash, struct tb_err *e)
 {
@@ -100,13 +114,11 @@ chat_password_verify(tb_str password, tb_str hash, struct tb_err *e)
     if (hash.n == 0 || hash.n >= sizeof text || memchr(hash.p, '\0', hash.n) != NULL)
         return tb_fail(e, TB_EAUTH, NULL, "a hash of %zu bytes is none of ours", hash.n);
     memcpy(text, hash.p, hash.n);
-    struct tb_buf composed = text_of(password, TB_NFC), decomposed = text_of(password, TB_NFD);
-    tb_str        nfc = tb_buf_str(&composed), nfd = tb_buf_str(&decomposed);
-    enum tb_code  code = is_bcrypt(hash) ? verify_bcrypt(nfc, text, e) : verify_argon2(nfc, text, e);
-    if (code == TB_EAUTH && is_bcrypt(hash) && !tb_str_eq(nfc, nfd))
-        code = verify_bcrypt(nfd, text, e);     /* the old backend hashed what the keyboard gave */
-    tb_buf_wipe(&composed);
-    tb_buf_wipe(&decomposed);
+    struct tb_buf nfc = text_of(password, TB_NFC), nfd = text_of(password, TB_NFD);
+    const tb_str  spellings[] = { tb_buf_str(&nfc), password, tb_buf_str(&nfd) };
+    enum tb_code  code = verify_spellings(spellings, text, e);
+    tb_buf_wipe(&nfc);
+    tb_buf_wipe(&nfd);
     return code;
 }
 
@@ -130,7 +142,11 @@ read_argon2_cost(tb_str hash, uint64_t *kib, uint64_t *ops)
 bool
 chat_password_is_whole(tb_str password, tb_str hash)
 {
-    return !is_bcrypt(hash) || password.n < BCRYPT_BYTES;
+    struct tb_buf nfd = text_of(password, TB_NFD);      /* it may be longer, and be what was verified */
+    size_t        longest = nfd.n > password.n ? nfd.n : password.n;
+
+    tb_buf_wipe(&nfd);
+    return !is_bcrypt(hash) || longest < BCRYPT_BYTES;
 }
 
 bool

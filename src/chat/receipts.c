@@ -1,6 +1,8 @@
 /* Who has read what. */
 #include "inside.h"
 
+#include <stdlib.h>
+
 static void on_read(struct store_op *op);
 
 /* The next ids, at most CHAT_READ_STEP: one change that the writer does in one go. */
@@ -31,6 +33,26 @@ on_read(struct store_op *op)
     read_step(r);
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* A step knows its own repeats only; across steps each id is to count once. */
+static void
+drop_repeats(struct chat_ids *ids)
+{
+    size_t n = 0;
+
+    qsort(ids->p, ids->n, sizeof *ids->p, compare_ids);
+    for (size_t i = 0; i < ids->n; i++)
+        if (n == 0 || ids->p[i] != ids->p[n - 1])
+            ids->p[n++] = ids->p[i];
+    ids->n = n;
+}
+
 static enum tb_code
 check(const struct chat_read *r, const struct chat_limits *limits, struct tb_err *e)
 {
@@ -50,6 +72,8 @@ chat_read(struct chat *c, struct chat_read *r)
         chat_done(&r->call);
         return;
     }
+    if (r->ids.n > CHAT_READ_STEP)
+        drop_repeats(&r->ids);
     r->add.user_id = r->call.user_id;
     r->add.room_id = r->room_id;
     chat_ready(&r->call, &r->add.op, on_read);

@@ -18,6 +18,7 @@ struct rest_exchange {
     struct rest             *rest;
     const struct rest_route *route;
     char                     about[LOG_ABOUT_SIZE];
+    bool                     has_begun;     /* the call: what it is refused for is not about token or body */
     tb_str                   wild;  /* what stands for "*" in the path */
     struct tb_arena          mem;   /* what the fields of the body point into */
     union {                         /* the call that the route makes; zeroed */

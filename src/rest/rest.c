@@ -118,14 +118,15 @@ respond_failure(struct rest *rest, struct net_request *http, const struct tb_err
     net_respond(http, &r);
 }
 
-/* The old backend knew 400 for nearly all that a call can be refused for; a token that is not good was 401 there, too. */
+/* The old backend knew 400 for nearly all that a call can be refused for. What stood before its calls had statuses as here: 401
+ * for a token that is not good, 413 and 415 for a body. */
 static int
 status_of(const struct rest_exchange *x, enum tb_code code)
 {
     int  status = tb_code_status(code);
-    bool is_of_token = code == TB_EAUTH && !x->route->is_open;
+    bool is_of_call = x->has_begun && (code != TB_EAUTH || x->route->is_open);
 
-    return x->rest->settings.old_statuses && status >= 400 && status < 429 && !is_of_token ? 400 : status;
+    return x->rest->settings.old_statuses && is_of_call && status >= 400 && status < 429 ? 400 : status;
 }
 
 static void
@@ -208,6 +209,13 @@ about(struct rest_exchange *x)
 }
 
 static void
+start(struct rest_exchange *x)
+{
+    x->has_begun = true;
+    x->route->start(x);
+}
+
+static void
 begin(struct rest *rest, struct net_request *http, const struct rest_route *route, tb_str wild)
 {
     struct rest_exchange *x = TB_NEW(struct rest_exchange);
@@ -227,7 +235,7 @@ begin(struct rest *rest, struct net_request *http, const struct rest_route *rout
     if ((!route->is_open && authenticate(x, e) != TB_OK) || read_body(x, e) != TB_OK)
         rest_finish(x);
     else
-        route->start(x);
+        start(x);
     log_about(TB_STR_NULL);
 }
 

@@ -27,10 +27,13 @@ refuse(struct rest_exchange *x, const char *say)
     rest_finish(x);
 }
 
+/* p NULL: nothing, or what JavaScript puts into a query for it. */
 static tb_str
 query_of(struct rest_exchange *x, tb_str name)
 {
-    return rest_unescape(rest_query_find(x->http->query, name), &x->mem);
+    tb_str text = rest_unescape(rest_query_find(x->http->query, name), &x->mem);
+
+    return tb_str_eq(text, TB_LIT("null")) || tb_str_eq(text, TB_LIT("undefined")) ? TB_STR_NULL : text;
 }
 
 /* The query's limit, or `initial`. It is a number as JavaScript reads one, and is moved to where it may be, as clients of the
@@ -47,15 +50,14 @@ read_limit(struct rest_exchange *x, unsigned initial, unsigned most, unsigned *o
     return true;
 }
 
-/* A cursor: absent, or one of the words for it that JavaScript puts into a query: from the beginning. */
+/* 0: from the beginning. */
 static bool
 read_cursor(struct rest_exchange *x, int64_t *out)
 {
     tb_str text = query_of(x, TB_LIT("cursor"));
 
     *out = 0;
-    return text.p == NULL || tb_str_eq(text, TB_LIT("null")) || tb_str_eq(text, TB_LIT("undefined")) ||
-           tb_str_eq(text, TB_LIT("0")) || chat_id_of(text, out);
+    return text.p == NULL || tb_str_eq(text, TB_LIT("0")) || chat_id_of(text, out);
 }
 
 /* ---- accounts ---- */

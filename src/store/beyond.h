@@ -7,7 +7,7 @@
 enum store_beyond_what { STORE_BEYOND_PAGE, STORE_BEYOND_RECEIPTS };
 
 /* The caller fills the "in" members, op.reply_to and op.on_done; who asks has been judged before, or is afterwards.
- * TB_EIO, TB_EBUSY: it cannot be had now. TB_EINPUT: the cursor is no message of the room. TB_ENOTFOUND: no such message. */
+ * TB_EIO, TB_EBUSY: it cannot be had now. TB_EINPUT: the cursor is a message of another room. TB_ENOTFOUND: no such message. */
 struct store_beyond {
     struct store_op        op;
     enum store_beyond_what what;                    /* in */

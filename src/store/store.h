@@ -278,7 +278,7 @@ enum { STORE_OFFSET_SIZE = 40, STORE_TAG_SIZE = 4 };
 
 /* Newest first, strictly before cursor; or, with since, what became known here after it, in the journal's order. A page that
  * reaches what has left this journal (is_beyond) holds what comes before that; the rest is at the centre: beyond.h.
- * TB_EDENIED: no member. TB_EINPUT: the cursor is no message of the room, or since is no offset of this journal. */
+ * TB_EDENIED: no member. TB_EINPUT: the cursor is a message of another room, or since is no offset of this journal. */
 struct store_list_messages {
     struct store_op       op;
     int64_t               room_id, user_id;             /* in */

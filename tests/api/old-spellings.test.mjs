@@ -53,6 +53,9 @@ test('a limit is moved to where it may be', async () => {
     refused(await ann.get(`/messages/rooms/${room.id}/messages?limit=${limit}`), 400, 'bad_request');
   }
   assert.equal((await call(`/rooms/${room.id}/members?limit=0&cursor=null`)).status, 200);
+  for (const query of ['limit=null', 'limit=undefined', 'since=null&limit=', 'since=undefined&cursor=null']) {
+    assert.deepEqual(await history(query), newest(6), query);
+  }
 });
 
 test('paths are found whatever their case, and with escapes', async () => {
@@ -77,6 +80,7 @@ test('more ids than one change holds are read in steps, in one call', async () =
   const many = Array.from({ length: 2500 }, (_, i) => i + 1);
   assert.equal(done(await bob.post('/messages/read', { messageIds: many }), 200).count, ids.length);
   assert.equal(done(await bob.post('/messages/read', { messageIds: [...many].reverse() }), 200).count, ids.length);
+  assert.equal(done(await bob.post('/messages/read', { messageIds: [...many, ...many, ids[0]] }), 200).count, ids.length);
   for (const id of [ids[0], ids.at(-1)]) {
     assert.equal(done(await ann.get(`/messages/${id}/receipts`), 200).items.length, 1);
   }
@@ -125,6 +129,10 @@ test('with server.old_statuses a call is refused with 400 where the old backend 
   assert.equal(await post('/rooms/join', { roomId: 999 }, dan.token), 400);                         // 404
   assert.equal(await post('/messages', { roomId: hall.id, content: 'x'.repeat(1001) }, bob.token), 400);     // 413
   assert.equal(await post('/rooms', { name: 'x' }, 'no token'), 401);
+  const packed = (encoding, body) => call('/rooms', { method: 'POST', to: old, token: bob.token, body,
+    headers: { ...json, 'Content-Encoding': encoding } });
+  assert.equal((await packed('br', brotliCompressSync('{"name":"x"}'))).status, 415);               // before any call, as there
+  assert.equal((await packed('gzip', gzipSync(' '.repeat(200_000)))).status, 413);
   assert.equal((await call('/nothing', { to: old, token: bob.token })).status, 404);
   assert.equal((await call('/rooms', { to: old, token: bob.token, method: 'DELETE' })).status, 405);
   await old.stop();

@@ -264,6 +264,30 @@ each_message_of_the_room_is_a_cursor_and_none_of_another_is(void **state)
     rig_reply_fini(&r);
 }
 
+/* A message that somebody deleted at the centre, say: by their ids its place is between those of its neighbours. */
+static void
+an_id_that_the_centre_has_no_more_is_a_place_too(void **state)
+{
+    static const size_t from_the_oldest[] = { 3, 1 };
+    char                sql[120];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        size_t  at = before.n - from_the_oldest[i];
+        int64_t id = before.ids[at];
+        snprintf(sql, sizeof sql, "UPDATE chat.message SET id = 5000000 WHERE id = %lld", (long long)id);
+        centre_sql(&centre, sql);
+        struct rig_reply r = page(ann, room, 1, id);
+        json_t          *items = json_object_get(r.json, "items");
+        assert_int_equal(200, r.status);
+        assert_int_equal(at + 1 < before.n ? 1 : 0, json_array_size(items));
+        if (at + 1 < before.n)
+            assert_int_equal(before.ids[at + 1], json_integer_value(json_object_get(json_array_get(items, 0), "id")));
+        rig_reply_fini(&r);
+        snprintf(sql, sizeof sql, "UPDATE chat.message SET id = %lld WHERE id = 5000000", (long long)id);
+        centre_sql(&centre, sql);
+    }
+}
+
 static void
 receipts_of_what_has_left_come_from_the_centre(void **state)
 {
@@ -447,6 +471,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_are_the_same_once_most_of_the_room_has_left),
         cmocka_unit_test(each_message_of_the_room_is_a_cursor_and_none_of_another_is),
+        cmocka_unit_test(an_id_that_the_centre_has_no_more_is_a_place_too),
         cmocka_unit_test(receipts_of_what_has_left_come_from_the_centre),
         cmocka_unit_test(without_the_centre_a_page_ends_early_and_goes_on_without_a_gap_when_it_is_back),
         cmocka_unit_test(a_dead_link_costs_the_first_who_ask_a_time_out_and_nobody_after_them),

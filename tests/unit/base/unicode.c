@@ -33,6 +33,30 @@ both_forms_are_what_the_standard_says(void **state)
     }
 }
 
+/* The marks of one letter are sorted: without a limit 30,000 of them would stop the loop for seconds. */
+static void
+what_no_keyboard_writes_stays_as_it_is(void **state)
+{
+    static const struct { size_t marks, letters; bool is_sorted; } rows[] = {
+        { TB_MARKS_MAX - 2, 1, true }, { TB_MARKS_MAX - 1, 1, false }, { 1000, 1, false }, { 1, 500, true }, { 1, 600, false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tb_buf in = TB_BUF_INIT, out = TB_BUF_INIT;
+        for (size_t k = 0; k < rows[i].letters; k++) {
+            tb_buf_add(&in, TB_LIT("a"));
+            for (size_t m = 0; m < rows[i].marks; m++)
+                tb_buf_add(&in, TB_LIT("\u0302"));
+            tb_buf_add(&in, TB_LIT("\u0316\u0316"));      /* belongs before the others */
+        }
+        tb_normalize(tb_buf_str(&in), TB_NFC, &out);
+        if (tb_str_eq(tb_buf_str(&in), tb_buf_str(&out)) == rows[i].is_sorted)
+            fail_msg("%zu marks on each of %zu letters", rows[i].marks + 2, rows[i].letters);
+        tb_buf_fini(&in);
+        tb_buf_fini(&out);
+    }
+}
+
 static void
 a_name_shows_what_it_is(void **state)
 {
@@ -44,6 +68,10 @@ a_name_shows_what_it_is(void **state)
         { "an emoji with its variation, joined", TB_LIT("\U0001F3F3\ufe0f\u200d\U0001F308"), true },
         { "a tone of skin, joined", TB_LIT("\U0001F9D1\U0001F3FD\u200d\U0001F4BB"), true },
         { "a joiner behind a virama", TB_LIT("\u0915\u094d\u200d\u0937"), true },
+        { "a non-joiner in Persian", TB_LIT("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"), true },
+        { "a key", TB_LIT("1\ufe0f\u20e3"), true },
+        { "a heart", TB_LIT("\u2764\ufe0f"), true },
+        { "a Japanese name with its variant", TB_LIT("\u845b\U000E0100\u57ce"), true },
         { "a no-break space inside", TB_LIT("a\u00a0b"), true },
         { "nothing", TB_LIT(""), false },
         { "blanks", TB_LIT(" \u00a0\u2003"), false },
@@ -52,6 +80,14 @@ a_name_shows_what_it_is(void **state)
         { "a zero width space alone", TB_LIT("\u200b"), false },
         { "a joiner between letters", TB_LIT("a\u200db"), false },
         { "a non-joiner between letters", TB_LIT("a\u200cb"), false },
+        { "a non-joiner behind a letter that never joins", TB_LIT("\u062f\u200c\u0627"), false },
+        { "a non-joiner at the end", TB_LIT("\u0645\u06cc\u200c"), false },
+        { "two of them", TB_LIT("\u06cc\u200c\u200c\u062e"), false },
+        { "a variation of a letter that has none", TB_LIT("ann\ufe0f"), false },
+        { "one of the others", TB_LIT("ann\U000E0101"), false },
+        { "a grapheme joiner", TB_LIT("ann\u034f"), false },
+        { "a selector of Mongolian", TB_LIT("ann\u180b"), false },
+        { "a note without a head", TB_LIT("\U0001D159"), false },
         { "a soft hyphen", TB_LIT("a\u00adb"), false },
         { "a word joiner", TB_LIT("\u2060"), false },
         { "a byte order mark", TB_LIT("\ufeffa"), false },
@@ -91,6 +127,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_forms_are_what_the_standard_says),
+        cmocka_unit_test(what_no_keyboard_writes_stays_as_it_is),
         cmocka_unit_test(a_name_shows_what_it_is),
         cmocka_unit_test(a_blank_is_one_of_any_kind),
     };

@@ -167,6 +167,31 @@ threads_hash_verify_and_renew_what_is_weak(void **state)
     tb_mailbox_free(&loop);
 }
 
+/* Devanagari keyboards write U+0958, which no normal form has: what others hashed may be neither NFC nor NFD. */
+static void
+a_hash_from_elsewhere_is_of_what_some_keyboard_gave(void **state)
+{
+    static const char   bcrypt[] = "$2b$04$abcdefghijklmnopqrstuuFFMNF4Ro/vVRyhz32AN0PEoQvJaNfXW";
+    static const tb_str given = TB_LIT("\u0958 caf\u00e9"), other = TB_LIT("\u0958 cafe");
+    char                argon2[CHAT_HASH_SIZE], of_nfd[CHAT_HASH_SIZE];
+    struct tb_err       e;
+    (void)state;
+    assert_int_equal(0, crypto_pwhash_str(argon2, given.p, given.n, 1, crypto_pwhash_MEMLIMIT_MIN));
+    assert_int_equal(0, crypto_pwhash_str(of_nfd, "cafe\u0301", 6, 1, crypto_pwhash_MEMLIMIT_MIN));
+    assert_int_equal(TB_OK, chat_password_verify(given, tb_str_of(bcrypt), &e));
+    assert_int_equal(TB_OK, e.code);
+    assert_int_equal(TB_EAUTH, chat_password_verify(other, tb_str_of(bcrypt), &e));
+    assert_int_equal(TB_OK, chat_password_verify(given, tb_str_of(argon2), &e));
+    assert_int_equal(TB_OK, e.code);
+    assert_int_equal(TB_EAUTH, chat_password_verify(other, tb_str_of(argon2), &e));
+    assert_int_equal(TB_OK, chat_password_verify(TB_LIT("caf\u00e9"), tb_str_of(of_nfd), &e));
+    /* 70 bytes of it as given, 105 as NFD, of which bcrypt may have looked at 72 */
+    tb_str grows = TB_LIT("\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+                          "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9");
+    assert_false(chat_password_is_whole(grows, tb_str_of(LONG)));
+    assert_true(chat_password_is_whole(TB_LIT("\u00e9\u00e9"), tb_str_of(LONG)));
+}
+
 /* Argon2id looks at every byte: made of a wrong tail, or of a password that was cut, it would lock out who has the right one. */
 static void
 a_bcrypt_hash_is_renewed_only_by_a_password_of_which_every_byte_counted(void **state)
@@ -258,6 +283,7 @@ main(void)
         cmocka_unit_test(a_hash_is_weak_when_it_is_bcrypt_or_cheaper),
         cmocka_unit_test(a_dummy_is_a_whole_hash_of_its_cost),
         cmocka_unit_test(threads_hash_verify_and_renew_what_is_weak),
+        cmocka_unit_test(a_hash_from_elsewhere_is_of_what_some_keyboard_gave),
         cmocka_unit_test(a_bcrypt_hash_is_renewed_only_by_a_password_of_which_every_byte_counted),
         cmocka_unit_test(every_job_is_answered_also_when_the_queue_is_full_or_closing),
     };

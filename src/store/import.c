@@ -6,6 +6,7 @@
 #include "folder.h"
 #include "op.h"
 #include "queries.h"
+#include "requests.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -218,7 +219,7 @@ judge_last_seen(struct store_import *i, const struct import_user *u)
 {
     if (u->last_seen == IMPORT_BAD_TIME)
         note(i, IMPORT_USERS, u->id, IMPORT_BAD_SEEN);
-    return u->last_seen < 0 ? 0 : u->last_seen;
+    return u->last_seen < 0 ? 0 : seen_by(i->now_ms, u->last_seen);     /* the latest wins: one ahead would stay for good */
 }
 
 enum tb_code

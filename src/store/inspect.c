@@ -136,9 +136,11 @@ store_inspect_count_conflicts(struct store_inspector *i, int64_t *out, struct tb
 static enum tb_code
 each_account(struct store_inspector *i, sqlite3_stmt *st, store_account_fn *each, void *ctx, struct tb_err *e)
 {
+    int64_t now_ms = tb_wall_ms(&tb_clock_system);
+
     while (db_next(&i->db, st, e)) {
         struct store_account a = { .user = { .id = db_col_int(st, 0), .created_at = db_col_int(st, 1),
-                                             .last_seen = db_col_int(st, 2), .email = db_col_text(st, 3),
+                                             .last_seen = seen_by(now_ms, db_col_int(st, 2)), .email = db_col_text(st, 3),
                                              .username = db_col_text(st, 4) },
                                    .is_parked = db_col_int(st, 5) != 0 };
         a.user.is_disabled = db_col_int(st, 6) != 0;

@@ -209,6 +209,35 @@ history_is_in_the_order_of_time_and_id(void **state)
     close_bench(&b);
 }
 
+/* The latest wins when sites meet, so one that lies ahead would never be overtaken. */
+static void
+nobody_was_last_seen_in_the_future(void **state)
+{
+    static const struct { int64_t last_seen, kept; } rows[] = {
+        { NOW - 1, NOW - 1 }, { NOW, NOW }, { NOW + 1, NOW }, { NOW + INT64_C(3000000000000), NOW }, { IMPORT_NULL_TIME, 0 },
+    };
+    struct bench b;
+
+    (void)state;
+    open_bench(&b);
+    for (int64_t i = 0; i < 5; i++) {
+        char email[24];
+        snprintf(email, sizeof email, "u%lld@x.test", (long long)i);
+        struct import_user u = { .id = i + 1, .created_at = 1000, .last_seen = rows[i].last_seen, .email = tb_str_of(email),
+                                 .username = TB_LIT("u"), .hash = TB_LIT("x") };
+        TAKE(store_import_user(b.import, &u, &b.e));
+    }
+    keep(&b);
+    b.f.wall_ms = NOW + INT64_C(4000000000000);
+    for (int64_t i = 0; i < 5; i++) {
+        struct store_find_user r = { .user_id = i + 1 };
+        assert_int_equal(TB_OK, fixture_call(&b.f, find_user, &r));
+        assert_int_equal(rows[i].kept, r.user.last_seen);
+        store_op_fini(&r.op);
+    }
+    close_bench(&b);
+}
+
 /* A clock that ran ahead must not take ours along: what is written from now on still comes last. */
 static void
 a_time_that_lies_ahead_is_kept_and_sorted_as_now(void **state)
@@ -568,6 +597,7 @@ main(void)
         cmocka_unit_test(ids_stay_and_new_ones_follow_the_highest),
         cmocka_unit_test(history_is_in_the_order_of_time_and_id),
         cmocka_unit_test(a_time_that_lies_ahead_is_kept_and_sorted_as_now),
+        cmocka_unit_test(nobody_was_last_seen_in_the_future),
         cmocka_unit_test(a_mark_without_a_time_counts_from_the_delivery_or_the_message),
         cmocka_unit_test(unread_is_what_others_wrote_since_one_joined_and_no_receipt_says_was_read),
         cmocka_unit_test(the_lowest_id_keeps_an_email_and_the_others_are_parked),

@@ -24,15 +24,14 @@ has_terminal(void)
 }
 
 static enum tb_code
-ask(char out[CLI_PASSWORD_SIZE], tb_str *password, struct tb_err *e)
+ask(unsigned min_bytes, char out[CLI_PASSWORD_SIZE], tb_str *password, struct tb_err *e)
 {
     if (!has_terminal())
         return tb_fail(e, TB_EINPUT, NULL,
                        "there is no terminal to ask for a password: give it on standard input, with"
                        " --password-stdin");
-    if (EVP_read_pw_string_min(out, CHAT_PASSWORD_MIN, CHAT_PASSWORD_MAX + 1, "Password: ", 1) != 0)
-        return tb_fail(e, TB_EINPUT, NULL, "no password: it has %d to %d bytes, and is given twice", CHAT_PASSWORD_MIN,
-                       CHAT_PASSWORD_MAX);
+    if (EVP_read_pw_string_min(out, (int)min_bytes, CHAT_PASSWORD_MAX + 1, "Password: ", 1) != 0)
+        return tb_fail(e, TB_EINPUT, NULL, "no password: it has %u to %d bytes, and is given twice", min_bytes, CHAT_PASSWORD_MAX);
     *password = tb_str_of(out);
     return TB_OK;
 }
@@ -60,11 +59,11 @@ read_line(char out[CLI_PASSWORD_SIZE], tb_str *password, struct tb_err *e)
 }
 
 enum tb_code
-cli_password_get(bool from_stdin, char out[CLI_PASSWORD_SIZE], tb_str *password, struct tb_err *e)
+cli_password_get(bool from_stdin, unsigned min_bytes, char out[CLI_PASSWORD_SIZE], tb_str *password, struct tb_err *e)
 {
-    if ((from_stdin ? read_line(out, password, e) : ask(out, password, e)) != TB_OK)
+    if ((from_stdin ? read_line(out, password, e) : ask(min_bytes, out, password, e)) != TB_OK)
         return e->code;
-    if (chat_check_password(password->n, CHAT_PASSWORD_MIN, e) != TB_OK)
+    if (chat_check_password(password->n, min_bytes, e) != TB_OK)
         return tb_fail(e, TB_EINPUT, NULL, "%s", e->say);
     return TB_OK;
 }

@@ -45,7 +45,7 @@ get_hash(const struct options *o, const struct tb_config *c, char hash[CHAT_HASH
 
     if (sodium_init() < 0)
         return tb_fail(e, TB_EINTERNAL, NULL, "libsodium does not start");
-    if (cli_password_get(o->password_from_stdin, text, &password, e) == TB_OK)
+    if (cli_password_get(o->password_from_stdin, (unsigned)c->auth.password_min, text, &password, e) == TB_OK)
         TB_TRY(chat_password_hash(password, serve_password_cost(c), hash, e));
     sodium_memzero(text, sizeof text);
     return e->code;

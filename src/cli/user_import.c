@@ -79,7 +79,7 @@ judge(struct import *i, struct users_line *l, struct tb_err *e)
         return e->code;
     if ((l->password.p == NULL) == (l->hash.p == NULL))
         return tb_fail(e, TB_EINPUT, NULL, "it needs a password or a hash, and not both");
-    if (l->password.p != NULL && chat_check_password(l->password.n, CHAT_PASSWORD_MIN, e) != TB_OK)
+    if (l->password.p != NULL && chat_check_password(l->password.n, (unsigned)i->c->auth.password_min, e) != TB_OK)
         return e->code;
     if (l->hash.p != NULL && chat_password_check_hash(l->hash, e) != TB_OK)
         return e->code;

@@ -41,7 +41,7 @@ rest_unescape(tb_str text, struct tb_arena *mem)
 
 /* tb_scan_until takes the slash after a segment too, so a last one is gone without being asked for. */
 bool
-rest_path_matches(tb_str path, tb_str pattern, tb_str *wild)
+rest_path_matches(tb_str path, tb_str pattern, bool any_case, tb_str *wild)
 {
     struct tb_scan have = tb_scan_of(path), want = tb_scan_of(pattern);
 
@@ -52,7 +52,7 @@ rest_path_matches(tb_str path, tb_str pattern, tb_str *wild)
         tb_str h = tb_scan_until(&have, '/');
         if (tb_str_eq(w, TB_LIT("*")) && h.n > 0)
             *wild = h;
-        else if (!tb_str_eq_nocase(w, h))
+        else if (any_case ? !tb_str_eq_nocase(w, h) : !tb_str_eq(w, h))
             return false;
     }
     return tb_scan_at_end(&have);

@@ -7,9 +7,9 @@
  * slash stays escaped, so that a segment remains one. */
 tb_str rest_unescape(tb_str text, struct tb_arena *mem);
 
-/* path against a pattern of ours, in which one segment may be "*": *wild gets what stands there, at least one byte. The case of
- * letters does not matter, nor one slash more at the end of path: Express, which the old backend ran on, takes both. */
-bool rest_path_matches(tb_str path, tb_str pattern, tb_str *wild);
+/* path against a pattern of ours, in which one segment may be "*": *wild gets what stands there, at least one byte. One slash more
+ * at the end of path does not matter, nor, with any_case, the case of letters: Express, which the old backend ran on, takes both. */
+bool rest_path_matches(tb_str path, tb_str pattern, bool any_case, tb_str *wild);
 
 /* As they stand in the request: the value of the first name=value in query; p NULL when there is none. An empty value counts as
  * none: clients write "?cursor=" for the first page. */

@@ -564,8 +564,9 @@ rest_route_find(tb_str method, tb_str path, tb_str *wild, struct tb_buf *methods
 {
     tb_str wanted = tb_str_eq(method, TB_LIT("HEAD")) ? TB_LIT("GET") : method;
 
+    /* What is private the old backend had not, and proxies may close it by its name as it is. */
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        if (!rest_path_matches(path, tb_str_of(routes[i].path), wild))
+        if (!rest_path_matches(path, tb_str_of(routes[i].path), !routes[i].is_private, wild))
             continue;
         if (tb_str_eq(wanted, tb_str_of(routes[i].method)))
             return &routes[i];

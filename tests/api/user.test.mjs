@@ -103,6 +103,17 @@ test('what register refuses is refused here, in the same words, and says nothing
   assert.equal(user(['brew']).code, 2);
 });
 
+test('auth.password_min holds for the commands, too', async () => {
+  const lax = await start({ config: { auth: { password_min: 6 } } });
+  const run = (args, input) => user(args, { data: lax.dir, input, env: { TOMBOLO_AUTH_PASSWORD_MIN: '6' } });
+  assert.equal(run(['add', 'six@example.org', 'six', '--password-stdin'], 'secret\n').code, 0);
+  const five = run(['add', 'five@example.org', 'five', '--password-stdin'], 'short\n');
+  assert.equal(five.code, 2);
+  assert.match(five.all, /too short/);
+  assert.equal(run(['passwd', 'six@example.org', '--password-stdin'], 'change\n').code, 0);
+  await lax.stop();
+});
+
 test('without a terminal and without --password-stdin it says so and does nothing', async () => {
   const child = spawn('setsid', [BIN, 'user', 'add', 'tty@example.org', 'x', '--data', server.dir], { stdio: ['pipe', 'pipe', 'pipe'], env: ENV });
   child.stdin.end('correct horse\ncorrect horse\n');

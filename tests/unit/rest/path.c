@@ -31,7 +31,7 @@ a_pattern_matches_segment_by_segment(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tb_str wild = TB_STR_NULL;
-        if (rest_path_matches(tb_str_of(rows[i].path), tb_str_of(rows[i].pattern), &wild) != rows[i].matches)
+        if (rest_path_matches(tb_str_of(rows[i].path), tb_str_of(rows[i].pattern), true, &wild) != rows[i].matches)
             fail_msg("%s and %s", rows[i].path, rows[i].pattern);
         if (rows[i].matches)
             assert_true(tb_str_eq(wild, tb_str_of(rows[i].wild)));
@@ -55,6 +55,15 @@ escapes_are_decoded_once_and_slashes_never(void **state)
 }
 
 static void
+case_matters_where_it_is_to(void **state)
+{
+    tb_str wild = TB_STR_NULL;
+    (void)state;
+    assert_true(rest_path_matches(TB_LIT("/app/"), TB_LIT("/app"), false, &wild));
+    assert_false(rest_path_matches(TB_LIT("/App/"), TB_LIT("/app"), false, &wild));
+}
+
+static void
 each_path_of_the_contract_has_its_methods(void **state)
 {
     static const struct { const char *method, *path, *allow; bool found; } rows[] = {
@@ -71,6 +80,8 @@ each_path_of_the_contract_has_its_methods(void **state)
         { "GET", "/app/", "", true },
         { "GET", "/app/0123456789ab/app.js", "", true }, { "GET", "/app/app.js", "", false },
         { "HEAD", "/", "", true },
+        { "POST", "/Auth/LOGIN", "", true },             { "GET", "/Healthz", "", true },
+        { "GET", "/Metrics", "", false },                { "GET", "/APP/", "", false },
         { "DELETE", "/rooms", "GET, HEAD, POST", false },
         { "GET", "/rooms/join", "POST", false },
         { "HEAD", "/rooms/join", "POST", false },
@@ -167,6 +178,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_matches_segment_by_segment),
         cmocka_unit_test(escapes_are_decoded_once_and_slashes_never),
+        cmocka_unit_test(case_matters_where_it_is_to),
         cmocka_unit_test(each_path_of_the_contract_has_its_methods),
         cmocka_unit_test(a_query_gives_its_first_value_that_is_not_empty),
         cmocka_unit_test(a_header_lists_what_it_names_with_any_weight_but_none),

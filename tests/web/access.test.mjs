@@ -126,6 +126,42 @@ test('with a keyboard alone: register, make a room, write, look at a message, lo
   await server.stop();
 });
 
+// Whatever the wheel is turned over, the page stays: only its lists scroll.
+for (const [device, size] of [['phone', PHONE], ['desktop', DESKTOP], ['small window at 200 %', { viewport: { width: 320, height: 400 } }]]) {
+  test(`the page itself does not scroll on a ${device}, and a long room name is there in whole`, async (t) => {
+    const server = await serve(t);
+    const context = await browse(size);
+    const bob = await person(server, 'bob');
+    const name = `long ${'n'.repeat(150)} the end`;
+    const room = await bob.room(name);
+    await bob.room('other');
+    for (let i = 0; i < 60; i++) {
+      await bob.send(room.id, `entry ${i}.`);
+    }
+    for (let i = 0; i < 25; i++) {
+      await bob.room(`room ${i}.`);
+    }
+    const ann = await Visitor.to(server, context);
+    await ann.login('bob');
+    await ann.openRoom(name);
+    await ann.sees('entry 59.');
+    const over = await ann.page.evaluate(() => ['scrollHeight', 'scrollWidth'].map((of) =>
+      document.documentElement[of] - document.documentElement[of.replace('scroll', 'client')]));
+    assert.deepEqual(over, [0, 0]);
+    const bar = await ann.page.locator('#room-open > .bar').boundingBox();
+    assert.ok(bar.height < 130, `the bar is ${bar.height} px high`);
+    assert.ok((await ann.page.locator('#compose').boundingBox()).y < size.viewport.height - 40, 'the field is in sight');
+    assert.equal(await ann.page.locator('#room-name').getAttribute('title'), name);
+    await ann.page.getByRole('button', { name: 'People' }).click();
+    const whole = ann.page.locator('#people-room', { hasText: 'the end is an open room' });
+    await whole.waitFor();
+    assert.equal(await whole.evaluate((one) => one.scrollWidth - one.clientWidth), 0);
+    assert.equal(await ann.page.locator('#people').evaluate((one) => one.scrollWidth - one.clientWidth), 0);
+    await ann.close();
+    await context.close();
+  });
+}
+
 test('a screen reader hears what others say, once, and nothing of what is loaded', async (t) => {
   const server = await serve(t);
   const context = await browse();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Person, person, wholeHistory } from '../api/lib/client.mjs';
 import { tempDir } from '../api/lib/server.mjs';
-import { Wire } from '../api/lib/sockets.mjs';
+import { Line, Wire } from '../api/lib/sockets.mjs';
 import { DESKTOP, Visitor, browse, serve } from './lib/browser.mjs';
 
 let here, there;
@@ -75,7 +75,7 @@ test('a send whose ack is lost is repeated under the same name, also after a rel
   while (!(await onServer.history(room)).items.some((one) => one.content === 'only once, please')) {
     // it is there as soon as the server has it
   }
-  await ann.seesState('only once, please', 'Sending');
+  await ann.seesState('only once, please', /Sending|Waits for the connection/);
   wire.break();
   await ann.banner('No connection');
   await ann.seesState('only once, please', 'Waits for the connection');
@@ -88,6 +88,55 @@ test('a send whose ack is lost is repeated under the same name, also after a rel
   assert.equal((await onServer.history(room)).items.length, 2);
   await ann.close();
   wire.close();
+  await server.stop();
+});
+
+// Nothing comes any more and nothing says so, as when a cable is pulled behind the next switch.
+test('a line that dies without a word is noticed by the page itself, and so is that it is back', async (t) => {
+  const server = await serve(t);
+  const wire = await Wire.to(server);
+  const ann = await Visitor.to({ url: `http://127.0.0.1:${wire.port}` }, here);
+  await ann.register('ann');
+  await ann.makeRoom('pier');
+  const who = JSON.parse(await ann.page.evaluate(() => sessionStorage.getItem('tombolo.who')));
+  const pings = [];
+  ann.page.on('request', (one) => { if (one.url().endsWith('/sync')) { pings.push(one.url()); } });
+  wire.hold();
+  await ann.banner('No connection to the server');          // nobody writes or reads
+  assert.ok(pings.length <= 4, `it took ${pings.length} questions`);
+  await ann.send('in the dark');
+  await ann.seesState('in the dark', 'Waits for the connection');
+  wire.break();
+  wire.isHeld = false;
+  wire.mend();
+  await ann.page.evaluate(() => dispatchEvent(new Event('online')));
+  await ann.noBanner();
+  await ann.seesState('in the dark', /^On site$/);
+  assert.equal((await new Person(server, who, '').history(1)).items.length, 1);
+  await ann.close();
+  wire.close();
+  await server.stop();
+});
+
+test('a browser that says it is offline is believed when the server does not answer, and only then', async (t) => {
+  const server = await serve(t);
+  const ann = await Visitor.to(server, here);
+  await ann.register('ann');
+  await ann.makeRoom('pier');
+  const isAsked = ann.page.waitForResponse((answer) => answer.url().endsWith('/sync'));
+  await ann.page.evaluate(() => dispatchEvent(new Event('offline')));     // the server may be on this machine
+  await isAsked;
+  await ann.send('still here');
+  await ann.seesState('still here', /^On site$/);
+  assert.ok(await ann.page.locator('#banner').isHidden());
+  await here.setOffline(true);
+  await ann.banner('No connection to the server');
+  await ann.send('later');
+  await ann.seesState('later', 'Waits for the connection');
+  await here.setOffline(false);
+  await ann.noBanner();
+  await ann.seesState('later', /^On site$/);
+  await ann.close();
   await server.stop();
 });
 
@@ -114,6 +163,12 @@ test('a message that is refused for what it is says so, and can be thrown away',
   await ann.makeRoom('pier');
   await ann.send('x'.repeat(200));
   await ann.seesState('xxx', 'Not sent: Message content is too long');
+  assert.ok(await ann.page.getByRole('button', { name: 'Send again' }).isHidden(), 'it would be refused again');
+  await ann.field.fill('and this');
+  await ann.page.getByRole('button', { name: 'Edit' }).click();
+  assert.equal(await ann.field.inputValue(), `${'x'.repeat(200)}\nand this`);
+  await ann.message('xxx').waitFor({ state: 'detached' });
+  await ann.field.press('Enter');
   await ann.send('short');
   await ann.seesState('short', 'On site');
   await ann.page.getByRole('button', { name: 'Discard' }).click();
@@ -121,6 +176,26 @@ test('a message that is refused for what it is says so, and can be thrown away',
   await ann.send(`${'y'.repeat(20_000)} the end`);          // nothing is cut off unsaid
   await ann.message('yyy').locator('.text', { hasText: 'the end' }).waitFor();
   await ann.seesState('yyy', 'Not sent: Message content is too long');
+  await ann.close();
+  await server.stop();
+});
+
+test('a message that may be taken another time is offered to be sent again', async (t) => {
+  const server = await serve(t);
+  const ann = await Visitor.to(server, here);
+  await ann.register('ann');
+  const room = await ann.makeRoom('pier');
+  const who = new Person(server, JSON.parse(await ann.page.evaluate(() => sessionStorage.getItem('tombolo.who'))), '');
+  await ann.page.evaluate(() => sessionStorage.setItem('tombolo.out.1.0123456789abcdef0123456789abcdef', JSON.stringify({
+    clientId: '0123456789abcdef0123456789abcdef', roomId: 1, content: 'of another name', at: 1, tries: 0, after: 0 })));
+  const used = await Line.to(who);
+  await used.ask('send_message', { roomId: room, content: 'the first', clientId: '0123456789abcdef0123456789abcdef' });
+  used.close();
+  await ann.page.reload();
+  await ann.seesState('of another name', 'Not sent');
+  assert.ok(await ann.page.getByRole('button', { name: 'Edit' }).isHidden());
+  await ann.page.getByRole('button', { name: 'Send again' }).click();
+  await ann.seesState('of another name', /^On site$/);
   await ann.close();
   await server.stop();
 });

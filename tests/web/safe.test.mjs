@@ -46,6 +46,84 @@ test('markup in names, rooms and messages is shown as it was written', async () 
   await context.close();
 });
 
+// What is shown around a name runs the way it would without it.
+test('a name cannot turn round what stands beside it', async () => {
+  const context = await browse();
+  const mal = await person(server, 'turn');
+  const NAME = '\u202Eecila\u2067 \u05d0';
+  await mal.patch('/auth/me', { username: NAME, currentPassword: mal.password });
+  const room = await mal.room(`\u202Eroom ${NAME}`);
+  await mal.send(room.id, '\u202Etxet');
+  const ann = await Visitor.to(server, context);
+  await ann.register('tina');
+  await ann.joinRoom(room.id, /room/);
+  await ann.page.locator('#room-sub', { hasText: 'last seen' }).or(ann.page.locator('#room-sub', { hasText: 'not seen' })).waitFor();
+  await ann.sees('txet');
+  await ann.page.getByRole('button', { name: 'People' }).click();
+  await ann.page.locator('#people-list li').nth(1).waitFor();
+  await ann.page.getByRole('button', { name: 'Leave this room' }).click();
+  await ann.page.locator('#leave-text', { hasText: 'You are about' }).waitFor();
+  // Each text that has such a character is an element of its own that is isolated, or is closed in marks that isolate.
+  const loose = await ann.page.evaluate(() => {
+    const turns = /[\u202a-\u202e\u2066\u2067\u05d0]/;
+    const isClosed = (text) => !turns.test(text.replace(/\u2068[^\u202a-\u202e\u2066-\u2069]*\u2069/g, ''));
+    const all = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    for (let node = all.nextNode(); node !== null; node = all.nextNode()) {
+      const { unicodeBidi } = getComputedStyle(node.parentElement);
+      if (!isClosed(node.data) && !['isolate', 'plaintext'].includes(unicodeBidi)) {
+        found.push(`${node.parentElement.id || node.parentElement.className}: ${escape(node.data)}`);
+      }
+    }
+    const attributes = [...document.querySelectorAll('[title], [aria-label], [placeholder]')]
+      .flatMap((one) => [one.title, one.ariaLabel ?? '', one.placeholder ?? '']);
+    return [...found, ...[document.title, ...attributes].filter((text) => !isClosed(text)).map(escape)];
+  });
+  assert.deepEqual(loose, []);
+  await ann.page.keyboard.press('Escape');
+  await ann.close();
+  await context.close();
+});
+
+test('addresses can be pressed: those of the web, without what stands around them, and nothing that hides where it leads', async () => {
+  const context = await browse();
+  const lea = await person(server, 'lea');
+  const room = await lea.room('links');
+  const rows = [
+    ['see https://example.org/a_(b).', ['https://example.org/a_(b)']],
+    ['(HTTP://example.org/x?y=1&z=2#top), and "https://example.org"', ['HTTP://example.org/x?y=1&z=2#top', 'https://example.org']],
+    ['two: http://a.example/,http://b.example/!', ['http://a.example/,http://b.example/']],
+    ['<https://example.org/<b>>', ['https://example.org/']],
+    ['javascript:alert(1) data:text/html,x ftp://example.org file:///etc/passwd xhttps://example.org https:// http://', []],
+    ['https://bank.example@evil.example/ https://bank.example\\@evil.example', []],
+    ['https://example.org/\u202Egpj.exe', ['https://example.org/']],
+    ['https://\u0430pple.example/', ['https://\u0430pple.example/']],
+    ['https://[::1]:8080/x]', ['https://[::1]:8080/x']],
+    [`https://example.org/${')'.repeat(8000)}`, ['https://example.org/']],
+  ];
+  for (const [text] of rows) {
+    await lea.send(room.id, text);
+  }
+  const ann = await Visitor.to(server, context);
+  await ann.register('lina');
+  await ann.joinRoom(room.id, 'links');
+  await ann.sees('8080');
+  await ann.page.locator('li.message').nth(rows.length - 1).waitFor();
+  assert.deepEqual(await ann.texts(), rows.map(([text]) => text));
+  const links = await ann.page.locator('li.message .text').evaluateAll((all) => all.map((one) => [...one.querySelectorAll('a')].map((a) => ({
+    text: a.textContent, protocol: a.protocol, rel: a.rel, target: a.target, title: a.title }))));
+  assert.deepEqual(links.map((list) => list.map(({ text }) => text)), rows.map(([, found]) => found));
+  for (const { protocol, rel, target } of links.flat()) {
+    assert.match(protocol, /^https?:$/);
+    assert.deepEqual([rel, target], ['noopener noreferrer nofollow', '_blank']);
+  }
+  assert.equal(links[7][0].title, 'https://xn--pple-43d.example/', 'where it leads is said in ASCII');
+  await ann.message('see https').locator('.state').click();
+  await ann.page.getByRole('dialog').getByRole('link', { name: 'https://example.org/a_(b)' }).waitFor();
+  await ann.close();
+  await context.close();
+});
+
 test('a breach of the policy is noticed by these tests', async () => {
   const context = await browse();
   const ann = await Visitor.to(server, context);

@@ -182,6 +182,14 @@ test('a private room is entered by being added, and left again', async () => {
   await leo.openRoom('quiet');
   await leo.page.getByRole('button', { name: 'People' }).click();
   await leo.page.getByRole('button', { name: 'Leave this room' }).click();
+  await leo.page.getByRole('dialog', { name: 'Leave this room?' }).getByText('only when a member adds you').waitFor();
+  await leo.page.waitForFunction(() => document.activeElement.textContent === 'Stay');
+  await leo.page.keyboard.press('Escape');
+  await leo.page.getByRole('dialog', { name: 'Leave this room?' }).waitFor({ state: 'hidden' });
+  await kim.page.locator('#people-list').getByText('leo').waitFor();
+  await leo.page.waitForFunction(() => document.activeElement.textContent === 'Leave this room');
+  await leo.page.keyboard.press('Enter');
+  await leo.page.getByRole('button', { name: 'Leave', exact: true }).click();
   await leo.page.getByText('You are in no room yet').waitFor();
   await kim.page.locator('#people-list').getByText('leo').waitFor({ state: 'detached' });
   await kim.close();

@@ -8,23 +8,25 @@ export class Refused extends Error {
 }
 
 const NO_ANSWER = 'The server does not answer. Try again when the connection is back.';
-const ANSWER_MS = 15_000;
+const ANSWER_MS = 15_000, SYNC_MS = 4000;      // the latter tells whether the line is there at all
 
 export class Api {
   token = null;
+  heardAt = 0;                      // when the server last answered anything
 
   // onUnauthorized: the token counts no longer.
   constructor({ onUnauthorized }) {
     this.onUnauthorized = onUnauthorized;
   }
 
-  async ask(method, path, body) {
+  async ask(method, path, body, ms = ANSWER_MS) {
     const headers = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...(this.token === null ? {} : { Authorization: `Bearer ${this.token}` }) };
     let answer, value = null;
     try {
       answer = await fetch(path, { method, headers, body: JSON.stringify(body), cache: 'no-store',
-        signal: AbortSignal.timeout(ANSWER_MS) });
+        signal: AbortSignal.timeout(ms) });
+      this.heardAt = Date.now();
       value = answer.status === 204 ? null : await answer.json();
     } catch {
       throw new Refused({ status: 0, message: NO_ANSWER, code: 'no_answer' });
@@ -46,7 +48,7 @@ export class Api {
   addMember(roomId, userId) { return this.ask('POST', `/rooms/${roomId}/members`, { userId }); }
   leave(roomId) { return this.ask('DELETE', `/rooms/${roomId}/members/me`); }
   receipts(messageId) { return this.ask('GET', `/messages/${messageId}/receipts`); }
-  sync() { return this.ask('GET', '/sync'); }
+  sync() { return this.ask('GET', '/sync', undefined, SYNC_MS); }
 
   history(roomId, limit, cursor) {
     return this.ask('GET', `/messages/rooms/${roomId}/messages?limit=${limit}${cursor ? `&cursor=${cursor}` : ''}`);

@@ -7,7 +7,7 @@ import { Dialogs } from './view-dialogs.js';
 import { LoginView } from './view-login.js';
 import { MessagesView } from './view-messages.js';
 import { RoomsView } from './view-rooms.js';
-import { links } from './words.js';
+import { isolate, links } from './words.js';
 
 const BANNER_AFTER_MS = 800;        // a line that is back at once is not worth a word
 
@@ -145,7 +145,7 @@ function drawBanner() {
 
 function drawTitle() {
   const unread = [...chat.rooms.values()].reduce((sum, room) => sum + (messages.isAttended(room) ? 0 : room.unread), 0);
-  document.title = `${unread > 0 ? `(${unread}) ` : ''}${chat.open === null ? 'Tombolo' : `${chat.open.name} · Tombolo`}`;
+  document.title = `${unread > 0 ? `(${unread}) ` : ''}${chat.open === null ? 'Tombolo' : `${isolate(chat.open.name)} · Tombolo`}`;
 }
 
 // What is said in the open room is read out; elsewhere it is enough to know that something was.
@@ -153,7 +153,8 @@ function announce({ room, message }) {
   if (room === chat.open) {
     messages.came();
   }
-  const text = room === chat.open ? `${message.sender.username}: ${message.content}` : `New message in ${room.name}`;
+  const text = room === chat.open ? `${isolate(message.sender.username)}: ${isolate(message.content)}`
+    : `New message in ${isolate(room.name)}`;
   const line = document.createElement('p');
   line.textContent = text;
   at('announcer').append(line);
@@ -164,7 +165,15 @@ function announce({ room, message }) {
 
 setInterval(() => { if (chat !== null && !document.hidden) { draw(); } }, 1000);      // seconds that count down, "last seen"
 onLogoutElsewhere(() => leave(''));
-document.addEventListener('visibilitychange', draw);
+for (const name of ['online', 'offline']) {
+  addEventListener(name, () => chat?.hurry());
+}
+document.addEventListener('visibilitychange', () => {
+  draw();
+  if (!document.hidden) {
+    chat?.hurry();
+  }
+});
 addEventListener('focus', draw);
 
 const who = whoIsHere();

@@ -4,11 +4,16 @@ import { Outbox } from './outbox.js';
 import { Room, TYPING_MS } from './room.js';
 import { io } from './socket.io.js';
 
-const PAGE = 40;
+const PAGE = 40, LARGE_PAGE = 100;
+const UNREAD_PAGES = 20;            // large ones, to come to the first that is unread
+const REST_PAGES = 200;             // large ones, to read all that is not loaded
 const CATCH_UP_PAGES = 5;           // further behind than this, what is here is given up for what is new
-const SYNC_EVERY_MS = 10_000, SYNC_OFF_EVERY_MS = 60_000;
+const ASK_EVERY_MS = 5000, ASK_HIDDEN_EVERY_MS = 60_000;     // how the line and the link to the centre stand
+const CONNECT_MS = 5000;            // an attempt that takes longer is made anew
+const DOUBT_MS = 2000;              // a message without an answer for this long: is the line still there?
+const COME_BACK_MS = 1000, COME_BACK_MAX_MS = 5000;
 const AT_ONCE = 4;                  // receipts asked for at the same time
-const GATHER_MS = 250, READ_AT_ONCE = 500;
+const GATHER_MS = 250, READ_AT_ONCE = 500, ANSWER_MS = 10_000;
 const RECOUNT_MS = 2000, RECEIPTS_AGAIN_MS = 15_000;
 const TYPING_EVERY_MS = 3000, TYPING_PAUSE_MS = 5000;
 
@@ -16,16 +21,17 @@ export class Chat extends EventTarget {
   constructor(api, { user, token }) {
     super();
     Object.assign(this, { api, me: user, token, rooms: new Map(), open: null, isConnected: false, hasRooms: false, sync: null,
-      wanted: [], asking: 0, told: null });
+      wanted: [], asking: 0, told: null, heardAt: 0, refusals: 0 });
     this.outbox = new Outbox({ userId: user.id, isConnected: () => this.isConnected,
-      send: (payload, ms) => this.socket.timeout(ms).emitWithAck('send_message', payload),
+      send: (payload, ms) => this.ask('send_message', payload, ms),
       onSent: (message) => this.sent(message), onChange: () => this.changed() });
   }
 
   // ---- the line ----
 
   start() {
-    this.socket = io({ auth: { token: this.token }, reconnectionDelay: 500, reconnectionDelayMax: 3000 });
+    this.socket = io({ auth: { token: this.token }, reconnectionDelay: 500, reconnectionDelayMax: 3000, timeout: CONNECT_MS });
+    this.socket.io.on('open', () => this.socket.io.engine.on('packet', () => { this.heardAt = Date.now(); }));
     this.socket.on('connect', () => this.connected());
     this.socket.on('disconnect', () => this.disconnected());
     this.socket.on('connect_error', (e) => this.refused(e));
@@ -38,9 +44,11 @@ export class Chat extends EventTarget {
   stop() {
     this.isStopped = true;
     this.isConnected = false;
-    clearTimeout(this.syncTimer);
+    clearTimeout(this.askTimer);
+    clearTimeout(this.comeBackTimer);
     clearTimeout(this.typingTimer);
     clearTimeout(this.roomsTimer);
+    clearTimeout(this.settleTimer);
     this.outbox.stop();
     this.socket.removeAllListeners();
     this.socket.disconnect();
@@ -50,6 +58,7 @@ export class Chat extends EventTarget {
   // is not replayed: at the centre or not, who is here, how many are unread.
   connected() {
     this.isConnected = true;
+    this.refusals = 0;
     if (!this.socket.recovered) {
       this.rooms.forEach((room) => room.doubtReceipts());
     }
@@ -66,18 +75,53 @@ export class Chat extends EventTarget {
     for (const room of this.rooms.values()) {
       room.typing.clear();
       room.readTold.clear();
+      room.readQueue.clear();
+      room.isRestRead = false;
     }
-    if (!this.isStopped && !this.socket.active) {
-      setTimeout(() => { if (!this.isStopped) { this.socket.connect(); } }, 1000);
-    }
+    this.comeBack();
     this.changed();
+  }
+
+  // Later each time, and not all clients at once.
+  comeBack(least = 0) {
+    if (!this.isStopped && !this.socket.active) {
+      const wait = Math.min(COME_BACK_MAX_MS, COME_BACK_MS * ++this.refusals);
+      clearTimeout(this.comeBackTimer);
+      this.comeBackTimer = setTimeout(() => this.socket.connect(), Math.max(least, wait * (0.5 + Math.random())));
+    }
+  }
+
+  // Something says that the line may be back: no need to wait for the next attempt's time.
+  hurry() {
+    if (this.isConnected) {
+      this.askHow();
+    } else if (!this.isStopped) {
+      this.socket.disconnect().connect();
+    }
+  }
+
+  // The line is dead, whatever the browser believes; stock clients would wait for the next ping, up to 45 s.
+  lost() {
+    if (this.isConnected) {
+      this.socket.io.engine.close();
+    }
+  }
+
+  // An event with an ack. Without an answer for a while the line is looked at.
+  async ask(event, payload, ms) {
+    const doubt = setTimeout(() => this.askHow(), DOUBT_MS);
+    try {
+      return await this.socket.timeout(ms).emitWithAck(event, payload);
+    } finally {
+      clearTimeout(doubt);
+    }
   }
 
   refused(error) {
     if (/^Unauthorized/.test(error.message)) {
       this.dispatchEvent(new Event('unauthorized'));
-    } else if (!this.socket.active && !this.isStopped) {
-      setTimeout(() => { if (!this.isStopped) { this.socket.connect(); } }, 1000);
+    } else {
+      this.comeBack(1000 * (error.data?.retryAfter ?? 0));
     }
     this.changed();
   }
@@ -100,7 +144,7 @@ export class Chat extends EventTarget {
 
   refresh() {
     this.refreshRooms();
-    this.askSync();
+    this.askHow();
     if (this.open !== null) {
       this.refreshRoom(this.open);
     }
@@ -110,6 +154,7 @@ export class Chat extends EventTarget {
 
   refreshRooms() {
     return this.quietly(async () => {
+      this.rooms.forEach((room) => { room.isLastHeard = false; });
       const rows = await this.api.rooms();
       const gone = new Set(this.rooms.keys());
       for (const row of rows) {
@@ -145,8 +190,7 @@ export class Chat extends EventTarget {
     this.open?.trim();
     this.open = room;
     if (room !== null) {
-      room.newSince = undefined;
-      room.unreadAtFirst = room.unread;
+      Object.assign(room, { newSince: undefined, unreadAtFirst: room.unread, isRestRead: false });
       this.changed();
       await this.refreshRoom(room);
     }
@@ -178,6 +222,7 @@ export class Chat extends EventTarget {
       room.isLoading = true;
       try {
         await this.catchUp(room);
+        await this.loadUnread(room);
       } finally {
         room.isLoading = false;
         this.changed();
@@ -186,42 +231,41 @@ export class Chat extends EventTarget {
   }
 
   async catchUp(room) {
+    const had = new Set(room.known.keys());
     const pages = [];
     let cursor;
     do {
       pages.push(await this.api.history(room.id, PAGE, cursor));
       cursor = pages.at(-1).nextCursor;
-    } while (!room.touches(pages.at(-1)) && pages.length < CATCH_UP_PAGES);
-    if (!room.touches(pages.at(-1))) {
-      room.empty();
+    } while (cursor !== null && !(room.touches(pages, had) && room.settles(pages)) && pages.length < CATCH_UP_PAGES);
+    if (!room.touches(pages, had)) {
+      room.empty(had);
     }
     const isFirst = room.older === undefined;
-    for (const page of pages) {
-      this.take(room, page);
-    }
-    if (isFirst || pages.at(-1).nextCursor === null) {
+    this.take(room, pages.flatMap(({ items }) => items));
+    if (isFirst || cursor === null) {
       room.goesOn(pages.at(-1));
     }
-    this.markNew(room);
+    room.markNew(this.me.id);
   }
 
-  take(room, page) {
-    for (const message of page.items) {
-      room.add(message);
-      if (message.sender.id === this.me.id) {
-        this.outbox.claim(message);
-      }
-    }
+  take(room, items) {
+    room.put(items);
+    items.filter(({ sender }) => sender.id === this.me.id).forEach((message) => this.outbox.claim(message));
   }
 
-  // Above the oldest of those that were unread when the room was opened stands "New".
-  markNew(room) {
-    if (room.newSince !== undefined) {
-      return;
+  async takeOlder(room, limit) {
+    const page = await this.api.history(room.id, limit, room.older);
+    this.take(room, page.items);
+    room.goesOn(page);
+    room.markNew(this.me.id);
+  }
+
+  // The reader begins at the first that is unread, if that is not too far up.
+  async loadUnread(room) {
+    for (let i = 0; i < UNREAD_PAGES && room === this.open && room.newSince === undefined && room.older && !room.isPartial; i++) {
+      await this.takeOlder(room, LARGE_PAGE);
     }
-    const theirs = room.messages.filter((one) => one.sender.id !== this.me.id);
-    const n = Math.min(room.unreadAtFirst ?? 0, theirs.length);
-    room.newSince = n > 0 ? theirs[theirs.length - n].id : null;
   }
 
   loadOlder(room) {
@@ -232,9 +276,7 @@ export class Chat extends EventTarget {
       room.isLoading = true;
       this.changed();
       try {
-        const page = await this.api.history(room.id, PAGE, room.older);
-        this.take(room, page);
-        room.goesOn(page);
+        await this.takeOlder(room, PAGE);
       } finally {
         room.isLoading = false;
         this.changed();
@@ -255,7 +297,9 @@ export class Chat extends EventTarget {
 
   // The ack. The event with the same message came before it, unless the line broke between them.
   sent(message) {
-    this.rooms.get(message.roomId)?.add(message);
+    const room = this.rooms.get(message.roomId);
+    room?.add(message);
+    this.settle(room);
     this.changed();
   }
 
@@ -267,12 +311,25 @@ export class Chat extends EventTarget {
     }
     room.typing.delete(message.sender.id);
     const isNew = room.add(message);
+    this.settle(room);
     if (message.sender.id === this.me.id) {
       room.receiptsOf(message.id).isWhole ||= isNew && this.socket.connected;
       this.outbox.claim(message);
     } else if (isNew) {
       room.unread++;
+      if (room === this.open && room.newSince === undefined) {
+        room.unreadAtFirst++;
+      }
       this.dispatchEvent(new CustomEvent('message', { detail: { room, message } }));
+    }
+  }
+
+  // What came late stands in the middle: the server says where, and which is the room's last.
+  settle(room) {
+    if (room !== undefined && room.doubted.size > 0) {
+      clearTimeout(this.settleTimer);
+      this.settleTimer = setTimeout(() => this.refreshRoom(room), GATHER_MS);
+      this.refreshRoomsIn(RECOUNT_MS);
     }
   }
 
@@ -330,27 +387,61 @@ export class Chat extends EventTarget {
     this.askReceipts();
   }
 
-  // Somebody else's message is on the screen, and the reader before it.
+  // Somebody else's message is on the screen, and the reader before it: they have read it and what is above it.
   seen(room, messageId) {
-    if (room.unread === 0 || !this.isConnected || room.readTold.has(messageId) || room.readQueue.has(messageId)) {
-      return;
-    }
-    room.readQueue.add(messageId);
-    if (room.readQueue.size === 1) {
-      setTimeout(() => this.tellRead(room), GATHER_MS);
+    if (room.unread > 0 && !room.readTold.has(messageId)) {
+      this.markRead(room, room.unreadUpTo(messageId, this.me.id));
     }
   }
 
-  // Without an answer it is told again, once the line is back.
-  tellRead(room) {
-    const messageIds = [...room.readQueue].slice(0, READ_AT_ONCE);
-    room.readQueue.clear();
-    if (!this.isConnected || messageIds.length === 0) {
+  // The reader is at the end: what is unread and not loaded is read as well, so that the count ends.
+  seenAll(room) {
+    const newest = room.messages.at(-1);
+    if (room.unread === 0 || newest === undefined || room.isLoading) {
       return;
     }
-    messageIds.forEach((id) => room.readTold.add(id));
-    this.socket.emit('read_message', { roomId: room.id, messageIds });
+    const left = room.unreadUpTo(newest.id, this.me.id);
+    this.markRead(room, left);
+    if (left.length === 0 && room.readQueue.size === 0 && room.older && !room.isRestRead) {
+      room.isRestRead = true;
+      this.quietly(() => this.readRest(room));
+    }
+  }
+
+  async readRest(room) {
+    let cursor = room.older;
+    for (let i = 0; i < REST_PAGES && cursor !== null && room.unread > 0 && this.isConnected; i++) {
+      const page = await this.api.history(room.id, LARGE_PAGE, cursor);
+      cursor = page.nextCursor;
+      await this.tellRead(room, page.items.filter(({ sender }) => sender.id !== this.me.id).map(({ id }) => id));
+    }
     this.refreshRoomsIn(RECOUNT_MS);
+  }
+
+  markRead(room, messageIds) {
+    const isDue = room.readQueue.size > 0;
+    messageIds.forEach((id) => room.readQueue.add(id));
+    if (!isDue && room.readQueue.size > 0) {
+      setTimeout(() => this.tellQueue(room), GATHER_MS);
+    }
+  }
+
+  async tellQueue(room) {
+    while (this.isConnected && room.readQueue.size > 0) {
+      const messageIds = [...room.readQueue].slice(0, READ_AT_ONCE);
+      messageIds.forEach((id) => { room.readTold.add(id); room.readQueue.delete(id); });
+      await this.tellRead(room, messageIds);
+    }
+    this.refreshRoomsIn(RECOUNT_MS);
+  }
+
+  // Without an answer it is told again, while they are on the screen.
+  async tellRead(room, messageIds) {
+    const answer = messageIds.length === 0 ? { ok: true }
+      : await this.ask('read_message', { roomId: room.id, messageIds }, ANSWER_MS).catch(() => ({ ok: false }));
+    if (!answer.ok) {
+      messageIds.forEach((id) => room.readTold.delete(id));
+    }
   }
 
   // ---- people ----
@@ -410,10 +501,12 @@ export class Chat extends EventTarget {
     }
   }
 
-  // ---- the centre ----
+  // ---- how the line and the link to the centre stand ----
 
-  async askSync() {
-    clearTimeout(this.syncTimer);
+  // No answer, and nothing heard by the socket meanwhile: the line is dead.
+  async askHow() {
+    clearTimeout(this.askTimer);
+    const askedAt = Date.now();
     const answer = await this.quietly(() => this.api.sync());
     if (this.isStopped) {
       return;
@@ -421,7 +514,10 @@ export class Chat extends EventTarget {
     if (answer !== undefined) {
       this.sync = answer;
       this.changed();
+    } else if (this.api.heardAt < askedAt && this.heardAt < askedAt) {
+      this.lost();
     }
-    this.syncTimer = setTimeout(() => this.askSync(), this.sync?.state === 'off' ? SYNC_OFF_EVERY_MS : SYNC_EVERY_MS);
+    clearTimeout(this.askTimer);
+    this.askTimer = setTimeout(() => this.askHow(), document.hidden ? ASK_HIDDEN_EVERY_MS : ASK_EVERY_MS);
   }
 }

@@ -7,7 +7,11 @@ import { forgetWaiting, keepWaiting, waitingOf } from './keep.js';
 
 const ANSWER_MS = 10_000;
 const AGAIN_S = 2;                  // when the server does not say how long to wait
-const PASSING = new Set(['rate_limited', 'busy', 'storage_full', 'internal']);
+const PASSING = new Set(['rate_limited', 'busy', 'storage_full', 'internal', 'no_answer']);
+const FINAL = new Set(['bad_request', 'too_large']);        // as it is, it will never be taken
+
+// Whether it may be taken another time: after one was added to the room, say.
+export const canRepeat = (item) => !FINAL.has(item.code);
 
 function newId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -35,7 +39,11 @@ export class Outbox {
   }
 
   again(item) {
-    Object.assign(item, { status: 'waiting', why: null, notBefore: 0 });
+    if (item.code === 'key_reused') {
+      forgetWaiting(this.userId, item.clientId);
+      item.clientId = newId();
+    }
+    Object.assign(item, { status: 'waiting', why: null, code: null, notBefore: 0 });
     this.changed(item);
     this.pump();
   }
@@ -104,10 +112,10 @@ export class Outbox {
       this.onSent(answer.message, item);
       return;
     }
-    if (answer.code === 'no_answer' || PASSING.has(answer.code)) {
+    if (PASSING.has(answer.code)) {
       Object.assign(item, { status: 'waiting', why: answer.code, notBefore: Date.now() + 1000 * (answer.retryAfter ?? AGAIN_S) });
     } else {
-      Object.assign(item, { status: 'failed', why: answer.error });
+      Object.assign(item, { status: 'failed', why: answer.error, code: answer.code });
     }
     this.changed(item);
   }

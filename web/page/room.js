@@ -1,10 +1,8 @@
 // One room as this page knows it: its messages in order, who is in it, and what is known of each own message's way.
-// Messages stand by their time, so those that arrive late from other sites stand where a reload would put them.
+// Messages stand in the order of the history, so those that arrive late from other sites stand where a reload would put them.
 
 const KEPT = 100;                   // messages of a room that is not looked at; older ones are fetched again
 export const TYPING_MS = 8000;      // how long somebody types without saying so again
-
-const before = (a, b) => a.createdAt < b.createdAt || (a.createdAt === b.createdAt && a.id < b.id);
 
 export class Room {
   messages = [];                    // oldest first
@@ -14,47 +12,89 @@ export class Room {
   typing = new Map();               // userId -> until when
   older = undefined;                // cursor of the page before; null: there is none; undefined: nothing is loaded yet
   isPartial = false;                // older messages are at the centre, which is out of reach
+  doubted = new Set();              // ids of messages whose place was guessed from their time
   last = null;                      // the newest message, be it loaded or not
+  isLastHeard = false;              // it came after GET /rooms was asked
   unread = 0;
+  readAbove = null;                 // id: this message and all before it are read
+  isRestRead = false;               // those that are not loaded were gone through as well
   readTold = new Set();             // ids of others' messages that were on the screen, and that was sent
   readQueue = new Set();            // and those of which it is to be
   draft = '';
+  unreadAtFirst = 0;                // how many were unread when the room was opened
   newSince = null;                  // id of the first message that was unread when the room was opened
 
   constructor(row) {
     this.update(row);
   }
 
-  update({ id, name, isPrivate, unread, lastMessage }) {
-    Object.assign(this, { id, name, isPrivate, unread: unread ?? 0 });
-    if (lastMessage && (this.last === null || before(this.last, lastMessage))) {
-      this.last = lastMessage;
+  // What GET /rooms says. What was heard since it was asked is newer.
+  update({ id, name, isPrivate, createdAt, unread, lastMessage }) {
+    Object.assign(this, { id, name, isPrivate, createdAt, unread: unread ?? 0 });
+    if (!this.isLastHeard) {
+      this.last = lastMessage ?? null;
     }
   }
 
-  // true: it was not known.
+  // Where the room stands among the others: when something was last said, or when it was made.
+  get lastAt() { return this.last?.createdAt ?? this.createdAt; }
+
+  // One that was heard. true: it was not known. Where it stands the history says; until that is asked, its time does.
   add(message) {
-    const known = this.known.get(message.id);
-    if (known !== undefined) {
-      known.syncedAt ??= message.syncedAt ?? null;
+    if (this.known.has(message.id)) {
+      this.merge(message);
       return false;
     }
-    const own = { syncedAt: null, ...message };
+    const own = this.merge(message);
     let at = this.messages.length;
-    while (at > 0 && before(own, this.messages[at - 1])) {
+    while (at > 0 && own.createdAt < this.messages[at - 1].createdAt) {
       at--;
     }
+    if (at < this.messages.length) {
+      this.doubted.add(own.id);
+      this.readAbove = null;
+    }
     this.messages.splice(at, 0, own);
-    this.known.set(own.id, own);
-    if (this.last === null || before(this.last, own)) {
+    if (this.last === null || own.createdAt >= this.last.createdAt) {
       this.last = own;
+      this.isLastHeard = true;
     }
     return true;
   }
 
-  // The newest page again, after the line was down. false: it does not reach what is here, so that may have a gap.
-  touches(page) {
-    return this.messages.length === 0 || page.nextCursor === null || page.items.some((message) => this.known.has(message.id));
+  // A stretch of the history, newest first, without gaps: its order is the server's. What is here and not in it stays where it is,
+  // before the stretch or behind it.
+  put(items) {
+    const stretch = items.map((message) => this.merge(message)).reverse();
+    const isIn = new Set(stretch);
+    const from = Math.max(0, this.messages.findIndex((one) => isIn.has(one) && !this.doubted.has(one.id)));
+    const others = (list) => list.filter((one) => !isIn.has(one));
+    this.messages = [...others(this.messages.slice(0, from)), ...stretch, ...others(this.messages.slice(from))];
+    stretch.forEach((one) => this.doubted.delete(one.id));
+    this.last = this.messages.at(-1) ?? this.last;
+  }
+
+  merge(message) {
+    const known = this.known.get(message.id);
+    if (known !== undefined) {
+      known.syncedAt ??= message.syncedAt ?? null;
+      return known;
+    }
+    const own = { syncedAt: null, ...message };
+    this.known.set(own.id, own);
+    return own;
+  }
+
+  // The newest pages again, after the line was down. had: the ids that were here before them. false: the pages do not reach those,
+  // so that there may be a gap.
+  touches(pages, had) {
+    return had.size === 0 || pages.at(-1).nextCursor === null || pages.some(({ items }) => items.some(({ id }) => had.has(id)));
+  }
+
+  // Whether all of whose place there is a doubt are in these.
+  settles(pages) {
+    const ids = new Set(pages.flatMap(({ items }) => items.map(({ id }) => id)));
+    return [...this.doubted].every((id) => ids.has(id));
   }
 
   // Where the history goes on behind this page. One that is partial without a cursor ends where the last one did.
@@ -63,22 +103,51 @@ export class Room {
     this.older = nextCursor ?? (this.isPartial ? this.messages[0]?.id ?? null : null);
   }
 
-  empty() {
-    this.messages = [];
-    this.known.clear();
-    this.receipts.clear();
+  forget(isGone) {
+    this.messages = this.messages.filter((one) => !isGone(one));
+    for (const id of [...this.known.keys()].filter((one) => isGone({ id: one }))) {
+      [this.known, this.receipts, this.doubted].forEach((of) => of.delete(id));
+    }
+  }
+
+  // All that were here before: behind them may be a gap.
+  empty(had) {
+    this.forget(({ id }) => had.has(id));
     this.older = undefined;
   }
 
-  trim() {
-    if (this.messages.length <= KEPT) {
+  trim(kept = KEPT) {
+    if (this.messages.length <= kept) {
       return;
     }
-    for (const message of this.messages.splice(0, this.messages.length - KEPT)) {
-      this.known.delete(message.id);
-      this.receipts.delete(message.id);
-    }
+    const gone = new Set(this.messages.slice(0, -kept).map(({ id }) => id));
+    this.forget(({ id }) => gone.has(id));
     this.older = this.messages[0].id;
+  }
+
+  // ---- what is read ----
+
+  // Above the oldest of those that were unread when the room was opened stands "New"; undefined while that is not loaded.
+  markNew(readerId) {
+    if (this.newSince !== undefined) {
+      return;
+    }
+    const theirs = this.messages.filter((one) => one.sender.id !== readerId);
+    if (this.unreadAtFirst > theirs.length && this.older) {
+      return;
+    }
+    const first = this.unreadAtFirst > 0 ? theirs.at(-this.unreadAtFirst) ?? theirs[0] : undefined;
+    this.newSince = first?.id ?? null;
+    const read = first === undefined ? this.messages : this.messages.slice(0, this.messages.indexOf(first));
+    this.readAbove = read.at(-1)?.id ?? null;
+  }
+
+  // Others' messages up to this one of which it is not told yet that they are read.
+  unreadUpTo(messageId, readerId) {
+    const end = this.messages.findLastIndex((one) => one.id === messageId) + 1;
+    const start = this.messages.findLastIndex((one) => one.id === this.readAbove) + 1;
+    const isUnread = ({ id, sender }) => sender.id !== readerId && !this.readTold.has(id);
+    return this.messages.slice(start, end).filter(isUnread).map(({ id }) => id);
   }
 
   // ---- receipts ----

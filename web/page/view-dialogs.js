@@ -1,6 +1,7 @@
 // What is asked and shown over the page. <dialog> keeps the focus inside and gives it back.
 import { at, empty, make, say } from './dom.js';
-import { count, moment, presence } from './words.js';
+import { linked } from './links.js';
+import { count, initial, isolate, moment, presence } from './words.js';
 
 const HUES = 6;
 
@@ -12,14 +13,14 @@ function fact(name, value) {
 }
 
 function personRow({ userId, username }, text, isHere) {
-  return make('li', {}, make(`span.avatar.hue-${userId % HUES}`, { 'aria-hidden': 'true' }, [...username][0]?.toUpperCase() ?? '?'),
+  return make('li', {}, make(`span.avatar.hue-${userId % HUES}`, { 'aria-hidden': 'true' }, initial(username)),
     make('span.person', {}, make('span.person-name', {}, username), make('span.soft', {}, text)),
     isHere ? make('span.here', { 'aria-hidden': 'true' }) : null);
 }
 
 export class Dialogs {
   constructor({ onEntered, onLogout, onLeft }) {
-    Object.assign(this, { onEntered, onLogout, onLeft, message: null });
+    Object.assign(this, { onEntered, onLogout, onLeft, message: null, leaving: null });
     document.querySelectorAll('dialog').forEach((dialog) => {
       dialog.querySelector('[data-close]').onclick = () => dialog.close();
       dialog.addEventListener('click', (event) => { if (event.target === dialog) { dialog.close(); } });
@@ -28,14 +29,11 @@ export class Dialogs {
     this.opens('join', () => { at('join-id').value = ''; });
     this.opens('people', () => { at('add-id').value = ''; this.drawPeople(); });
     this.opens('account', () => this.drawAccount());
+    this.opens('leave', () => this.askToLeave());
     this.submits('create', () => this.create());
     this.submits('join', () => this.join());
     this.submits('people', () => this.add());
-    at('leave').onclick = () => this.attempt('people', async () => {
-      await this.chat.leave(this.chat.open);
-      at('people').close();
-      this.onLeft();
-    });
+    this.submits('leave', () => this.leave());
     at('logout').onclick = () => this.onLogout();
     at('details').addEventListener('close', () => { this.message = null; });
   }
@@ -72,14 +70,17 @@ export class Dialogs {
 
   // Nothing of them is for who comes next.
   clear() {
-    document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
-    empty('people-room', 'people-list', 'details-text', 'details-way', 'details-people', 'account-facts');
+    this.closeAll();
+    this.leaving = null;
+    empty('leave-text', 'people-room', 'people-list', 'details-text', 'details-way', 'details-people', 'account-facts');
     this.drawnPeople = null;
   }
 
+  closeAll() { document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close()); }
+
   draw() {
     if (at('people').open) {
-      this.chat.open === null ? at('people').close() : this.drawPeople();
+      this.chat.open === null ? this.closeAll() : this.drawPeople();
     }
     if (this.message !== null) {
       this.drawDetails();
@@ -115,10 +116,23 @@ export class Dialogs {
     at('add-id').value = '';
   }
 
+  askToLeave() {
+    const { name, isPrivate } = this.leaving = this.chat.open;
+    const back = isPrivate ? 'You come back only when a member adds you.' : 'You can join it again by its number.';
+    say(at('leave-text'), `You are about to leave ${isolate(name)}. ${back}`);
+  }
+
+  async leave() {
+    await this.chat.leave(this.leaving);
+    at('leave').close();
+    at('people').close();
+    this.onLeft();
+  }
+
   drawPeople() {
     const room = this.chat.open;
     const all = [...room.members?.values() ?? []];
-    say(at('people-room'), `${room.name} is ${room.isPrivate ? 'a private room' : 'an open room'}, number\u00a0${room.id}.`);
+    say(at('people-room'), `${isolate(room.name)} is ${room.isPrivate ? 'a private room' : 'an open room'}, number\u00a0${room.id}.`);
     const { isConnected } = this.chat;
     const key = JSON.stringify([room.id, isConnected, all, Math.floor(Date.now() / 60_000)]);
     if (key !== this.drawnPeople || at('people-list').childElementCount === 0) {
@@ -154,9 +168,9 @@ export class Dialogs {
     }
     this.drawnDetails = key;
     chat.wantReceipts(room, message.id);
-    say(at('details-text'), message.content);
+    at('details-text').replaceChildren(...linked(message.content));
     at('details-way').replaceChildren(
-      ...fact('From', isMine ? 'You' : message.sender.username),
+      ...fact('From', isMine ? 'You' : isolate(message.sender.username)),
       ...fact('On site', moment(message.createdAt)),
       ...(message.syncedAt !== null ? fact('At the centre', moment(message.syncedAt))
         : chat.sync !== null && chat.sync.state !== 'off' && isMine ? fact('At the centre', 'not yet') : []));
@@ -179,7 +193,8 @@ export class Dialogs {
 
   drawAccount() {
     const { me, outbox } = this.chat;
-    at('account-facts').replaceChildren(...fact('Name', me.username), ...fact('E-mail', me.email), ...fact('Number', String(me.id)));
+    at('account-facts').replaceChildren(...fact('Name', isolate(me.username)), ...fact('E-mail', me.email),
+      ...fact('Number', String(me.id)));
     const n = outbox.items.length;
     at('account-warning').hidden = n === 0;
     say(at('account-warning'), n === 0 ? '' : `${count(n, 'message')} ${n === 1 ? 'has' : 'have'} not left yet. ` +

@@ -1,33 +1,49 @@
 // The open room: its messages, what is on its way, who types, and the field to write in.
 import { arrange, at, empty, make, say } from './dom.js';
-import { clock, count, day, state, typists, waiting, whoIsHere } from './words.js';
+import { linked } from './links.js';
+import { canRepeat } from './outbox.js';
+import { clock, count, day, initial, isolate, state, typists, waiting, whoIsHere } from './words.js';
 
 const GROUP_MS = 5 * 60 * 1000;     // what one says within this is one group
 const NEAR_END_PX = 80;
 const HUES = 6;
-const STEPS = Array.from({ length: 101 }, (_, i) => i / 100);
+const SHOWN = 400, SHOWN_MOST = 600; // messages of the open room, while the reader is at its end
 const NAME_IN_FIELD = 30;           // letters of a room's name
+
+// The index of the first of these rows that ends below top.
+function firstBelow(rows, top) {
+  let from = 0, to = rows.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    rows[middle].offsetTop + rows[middle].offsetHeight > top ? to = middle : from = middle + 1;
+  }
+  return from;
+}
+
+// Safari ends a composition before it tells of the Enter that ended it, which then is known by its old code alone.
+const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
 export class MessagesView {
   rows = new Map();                 // "m12": a message, "o<clientId>": one on its way, "d<day>", "new": elements and what they show
-  visible = new Set();              // keys of messages that are on the screen
+  visible = new Set();              // keys of rows that are on the screen
   sticks = true;                    // the reader is at the newest, and stays there
   missed = 0;                       // came while the reader was further up
 
   constructor({ onDetails }) {
     this.onDetails = onDetails;
     this.scroller = at('scroller');
-    // In small steps: of one that is much taller than the screen half is never shown, and it is told of at a step only.
-    this.watch = new IntersectionObserver((all) => this.moved(all), { root: this.scroller, threshold: STEPS });
     new IntersectionObserver(([last]) => { if (last.isIntersecting && !this.chat?.open?.isPartial) { this.loadOlder(); } },
       { root: this.scroller, rootMargin: '200px 0px 0px' }).observe(at('older'));
-    this.scroller.addEventListener('scroll', () => { this.isAtEnd() ? this.atEnd() : this.leftEnd(); }, { passive: true });
+    this.scroller.addEventListener('scroll', () => {
+      this.isAtEnd() ? this.atEnd() : this.leftEnd();
+      this.look();
+    }, { passive: true });
     at('older').onclick = () => this.loadOlder();
     at('to-end').onclick = () => { this.toEnd(); at('compose-text').focus(); };
     at('compose').onsubmit = (event) => { event.preventDefault(); this.send(); };
     this.listenToWriting();
     this.listenToKeys();
-    new ResizeObserver(() => { if (this.sticks) { this.toEnd(); } }).observe(this.scroller);
+    new ResizeObserver(() => { if (this.sticks) { this.toEnd(); } this.look(); }).observe(this.scroller);
   }
 
   // ---- where the reader is ----
@@ -64,10 +80,17 @@ export class MessagesView {
     return room === this.chat.open && document.visibilityState === 'visible' && document.hasFocus();
   }
 
-  moved(entries) {
-    for (const { target, isIntersecting, intersectionRatio, intersectionRect } of entries) {
-      const isSeen = isIntersecting && (intersectionRatio >= 0.5 || intersectionRect.height > this.scroller.clientHeight / 2);
-      isSeen ? this.visible.add(target.dataset.key) : this.visible.delete(target.dataset.key);
+  // Which messages are on the screen: at least half of them, or as much as fills half of it.
+  look() {
+    const { scrollTop: top, clientHeight: height } = this.scroller;
+    const rows = at('messages').children;
+    this.visible.clear();
+    for (let i = firstBelow(rows, top); i < rows.length && rows[i].offsetTop < top + height; i++) {
+      const { offsetTop, offsetHeight, dataset } = rows[i];
+      const shown = Math.min(offsetTop + offsetHeight, top + height) - Math.max(offsetTop, top);
+      if (shown >= Math.min(offsetHeight, height) / 2) {
+        this.visible.add(dataset.key);
+      }
     }
     this.attend();
   }
@@ -75,16 +98,20 @@ export class MessagesView {
   // What is on the screen is read, if somebody is there to read it; of our own we want to know how far they have come.
   attend() {
     const { open: room, me, isConnected } = this.chat ?? {};
-    if (!room || !isConnected) {
+    if (!room || !isConnected || this.isNewRoom) {
       return;
     }
-    for (const key of this.visible) {
+    const isAttended = this.isAttended(room);
+    for (const key of [...this.visible].filter((one) => one.startsWith('m'))) {
       const message = room.known.get(Number(key.slice(1)));
       if (message?.sender.id === me.id) {
         this.chat.wantReceipts(room, message.id);
-      } else if (message !== undefined && this.isAttended(room)) {
+      } else if (message !== undefined && isAttended) {
         this.chat.seen(room, message.id);
       }
+    }
+    if (isAttended && this.sticks) {
+      this.chat.seenAll(room);
     }
   }
 
@@ -110,7 +137,7 @@ export class MessagesView {
       this.chat.typed(text.value.trim() !== '');
     });
     text.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+      if (event.key === 'Enter' && !event.shiftKey && !isComposing(event)) {
         event.preventDefault();
         this.send();
       }
@@ -134,6 +161,15 @@ export class MessagesView {
     this.fit();
     text.focus();
     this.sticks = true;
+  }
+
+  // Back into the field, before what stands there already.
+  edit(item) {
+    const text = at('compose-text');
+    text.value = this.chat.open.draft = text.value === '' ? item.content : `${item.content}\n${text.value}`;
+    this.chat.outbox.drop(item);
+    this.fit();
+    text.focus();
   }
 
   // Up and Down go from message to message, Enter opens what is known of one.
@@ -181,9 +217,9 @@ export class MessagesView {
   buildMessage(sender, isMine) {
     const row = { who: make('span.who'), text: make('p.text'), time: make('span.time'),
       way: make('button.state', { type: 'button', tabIndex: -1 }), again: make('button.link', { type: 'button' }, 'Send again'),
-      drop: make('button.link', { type: 'button' }, 'Discard') };
-    row.acts = make('span.acts', { hidden: true }, row.again, row.drop);
-    row.avatar = make('span.avatar', { 'aria-hidden': 'true' }, [...sender.username][0]?.toUpperCase() ?? '?');
+      edit: make('button.link', { type: 'button' }, 'Edit'), drop: make('button.link', { type: 'button' }, 'Discard') };
+    row.acts = make('span.acts', { hidden: true }, row.again, row.edit, row.drop);
+    row.avatar = make('span.avatar', { 'aria-hidden': 'true' }, initial(sender.username));
     row.avatar.classList.add(`hue-${sender.id % HUES}`);
     row.who.classList.add(`hue-${sender.id % HUES}`);
     row.item = make(`li.message.${isMine ? 'mine' : 'theirs'}`, { tabIndex: -1 }, isMine ? null : row.avatar,
@@ -197,10 +233,9 @@ export class MessagesView {
     const row = this.row(`m${message.id}`, () => {
       const built = this.buildMessage(message.sender, isMine);
       built.way.onclick = () => this.onDetails(message);
-      say(built.text, message.content);
+      built.text.append(...linked(message.content, { tabIndex: -1 }));      // by keyboard: in the details
       say(built.time, clock(message.createdAt));
       built.time.title = `${day(message.createdAt)}, ${clock(message.createdAt)}`;
-      this.watch.observe(built.item);
       return built;
     });
     row.item.classList.toggle('is-first', isFirst);
@@ -213,6 +248,7 @@ export class MessagesView {
     const row = this.row(`o${item.clientId}`, () => {
       const built = this.buildMessage({ id: me.id, username: me.username }, true);
       built.again.onclick = () => outbox.again(item);
+      built.edit.onclick = () => this.edit(item);
       built.drop.onclick = () => { outbox.drop(item); at('compose-text').focus(); };
       built.way.replaceWith(built.way = make('span.state'));
       say(built.text, item.content);
@@ -224,6 +260,8 @@ export class MessagesView {
     row.item.classList.toggle('is-failed', isFailed);
     row.item.classList.toggle('is-waiting', !isFailed);
     row.acts.hidden = !isFailed;
+    row.again.hidden = !canRepeat(item);
+    row.edit.hidden = canRepeat(item);
     say(row.way, waiting({ status: item.status, why: item.why, left: outbox.secondsLeft(item), isConnected }));
     return row.item;
   }
@@ -256,8 +294,6 @@ export class MessagesView {
     const shown = new Set(items);
     for (const [key, row] of this.rows) {
       if (!shown.has(row.item)) {
-        this.watch.unobserve(row.item);
-        this.visible.delete(key);
         this.rows.delete(key);
       }
     }
@@ -270,6 +306,7 @@ export class MessagesView {
     this.forgetRows([]);
     empty('messages', 'room-name', 'room-sub', 'typing');
     Object.assign(at('compose-text'), { value: '', placeholder: 'Message' });
+    at('room-name').title = '';
   }
 
   draw(isOther) {
@@ -284,8 +321,11 @@ export class MessagesView {
       this.begin(room);
     }
     this.drawHead(room);
+    if (this.sticks && !this.isNewRoom && room.unread === 0 && room.messages.length > SHOWN_MOST) {
+      room.trim(SHOWN);             // the browser lays all of them out anew with each letter that is written
+    }
     this.drawList(room);
-    this.attend();
+    this.look();
   }
 
   begin(room) {
@@ -293,7 +333,8 @@ export class MessagesView {
     at('compose-text').value = room.draft;
     this.fit();
     const name = [...room.name];
-    at('compose-text').placeholder = `Message to ${name.slice(0, NAME_IN_FIELD).join('')}${name.length > NAME_IN_FIELD ? '…' : ''}`;
+    const short = `${name.slice(0, NAME_IN_FIELD).join('')}${name.length > NAME_IN_FIELD ? '…' : ''}`;
+    at('compose-text').placeholder = `Message to ${isolate(short)}`;
     this.isNewRoom = true;
     this.atEnd();
   }
@@ -304,13 +345,15 @@ export class MessagesView {
     this.isNewRoom = false;
     this.toEnd();
     if (mark !== undefined) {
-      this.scroller.scrollTop = mark.offsetTop - this.scroller.offsetTop;
+      this.scroller.scrollTop = mark.offsetTop;
+      this.sticks = this.isAtEnd();
     }
   }
 
   drawHead(room) {
     const others = room.others(this.chat.me.id);
     say(at('room-name'), room.name);
+    at('room-name').title = isolate(room.name);
     say(at('room-sub'), others === null ? '' : whoIsHere(others, this.chat.isConnected));
     const names = typists(room.typists());
     say(at('typing'), names === '' ? '' : `${names}…`);
@@ -328,7 +371,7 @@ export class MessagesView {
     say(at('older-note'), room.isPartial ? 'What is earlier than this is at the centre, which cannot be reached now.' : '');
     at('messages-empty').hidden = items.length > 0 || room.older === undefined;
     this.keepReach();
-    if (this.isNewRoom && room.newSince !== undefined) {
+    if (this.isNewRoom && room.older !== undefined && !room.isLoading) {
       this.toStart();
     } else if (this.sticks) {
       this.toEnd();

@@ -1,9 +1,10 @@
 // The list of rooms: name, what was said last, how many are unread.
 import { arrange, at, empty, make, say } from './dom.js';
-import { count, typists, when } from './words.js';
+import { count, initial, isolate, typists, when } from './words.js';
 
 export class RoomsView {
   rows = new Map();                 // by room id
+  revealed = null;                  // the room that was last brought into sight
 
   constructor({ onOpen }) {
     this.onOpen = onOpen;
@@ -12,13 +13,14 @@ export class RoomsView {
   // Nothing of it is for who comes next.
   clear() {
     this.rows.clear();
+    this.revealed = null;
     empty('rooms-list', 'account-initial', 'account-label');
   }
 
   enter() {
     const { username } = this.chat.me;
-    say(at('account-initial'), [...username][0].toUpperCase());
-    say(at('account-label'), `You: ${username}`);
+    say(at('account-initial'), initial(username));
+    say(at('account-label'), `You: ${isolate(username)}`);
   }
 
   // Back in the list: where one came from, or its first.
@@ -50,10 +52,11 @@ export class RoomsView {
     const last = room.last;
     const unread = isOpen && document.visibilityState === 'visible' ? 0 : room.unread;
     say(row.name, room.name);
+    row.name.title = isolate(room.name);
     row.lock.hidden = !room.isPrivate;
     say(row.time, last === null ? '' : when(last.createdAt));
     say(row.text, typing !== '' ? `${typing}…` : last === null ? 'Nothing said yet'
-      : `${last.sender.id === me.id ? 'You' : last.sender.username}: ${last.content}`);
+      : `${last.sender.id === me.id ? 'You' : isolate(last.sender.username)}: ${isolate(last.content)}`);
     row.text.classList.toggle('is-typing', typing !== '');
     say(row.badge, unread > 99 ? '99+' : String(unread));
     row.badge.hidden = unread === 0;
@@ -62,9 +65,18 @@ export class RoomsView {
     return row.item;
   }
 
+  // The room that was just opened, be it from here or not, is in sight.
+  reveal() {
+    const { open } = this.chat;
+    if (open !== this.revealed) {
+      this.revealed = open;
+      this.rows.get(open?.id)?.item.scrollIntoView({ block: 'nearest' });
+    }
+  }
+
   draw() {
     const { rooms, hasRooms } = this.chat;
-    const order = [...rooms.values()].sort((a, b) => (b.last?.createdAt ?? '').localeCompare(a.last?.createdAt ?? '') || a.id - b.id);
+    const order = [...rooms.values()].sort((a, b) => b.lastAt.localeCompare(a.lastAt) || b.id - a.id);
     arrange(at('rooms-list'), order.map((room) => this.drawRow(room)));
     for (const id of [...this.rows.keys()]) {
       if (!rooms.has(id)) {
@@ -72,6 +84,7 @@ export class RoomsView {
       }
     }
     at('rooms-list').hidden = rooms.size === 0;
+    this.reveal();
     at('rooms-empty').hidden = rooms.size > 0 || !hasRooms;
     say(at('none-title'), rooms.size === 0 ? 'Welcome' : 'Choose a room');
     say(at('none-text'), rooms.size === 0 ? 'Make a room and tell the others its number, or join theirs.'

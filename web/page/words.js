@@ -1,5 +1,15 @@
 // What things are called: times, people, and how far a message has come. Pure, so that tests can hold it to its word.
 
+// What a name could turn round: letters that run to the left, and the characters that say which way text runs.
+const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const TURNERS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+// A text of others within a sentence of ours: which way it runs is its own affair. For plain text, where no element can see to it.
+export const isolate = (text) => (TURNS.test(text) ? `\u2068${text.replace(TURNERS, '')}\u2069` : text);
+
+// What stands in somebody's circle.
+export const initial = (name) => [...name.replace(TURNERS, '').trim()][0]?.toUpperCase() ?? '?';
+
 const pad = (n) => String(n).padStart(2, '0');
 const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November',
@@ -59,7 +69,7 @@ export function whoIsHere(others, isConnected, now = Date.now()) {
     return count(others.length, 'other');
   }
   if (others.length === 1) {
-    return `${others[0].username}: ${presence(others[0], isConnected, now).replace(/^./, (c) => c.toLowerCase())}`;
+    return `${isolate(others[0].username)}: ${presence(others[0], isConnected, now).replace(/^./, (c) => c.toLowerCase())}`;
   }
   const here = others.filter((one) => one.status === 'online').length;
   return `${count(others.length, 'other')}, ${here === 0 ? 'nobody' : here === others.length ? 'all' : here} here now`;
@@ -70,9 +80,9 @@ export function typists(names) {
     return '';
   }
   if (names.length === 1) {
-    return `${names[0]} is typing`;
+    return `${isolate(names[0])} is typing`;
   }
-  return names.length === 2 ? `${names[0]} and ${names[1]} are typing` : 'Several people are typing';
+  return names.length === 2 ? `${isolate(names[0])} and ${isolate(names[1])} are typing` : 'Several people are typing';
 }
 
 const ofAll = (n, all) => (all === 1 ? '' : n === all ? ` to all ${all}` : ` to ${n} of ${all}`);

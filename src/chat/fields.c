@@ -217,7 +217,7 @@ load(tb_str text, struct tb_err *e)
 
     if (tb_str_starts(text, BYTE_ORDER_MARK))
         text = (tb_str){ text.p + BYTE_ORDER_MARK.n, text.n - BYTE_ORDER_MARK.n };
-    else if (text.n == 0)
+    if (text.n == 0)
         return json_object();
     if (is_too_deep(text))
         tb_fail(e, TB_EINPUT, "The JSON is nested too deeply", "JSON deeper than %d", CHAT_JSON_DEPTH);

@@ -11,7 +11,7 @@ enum { LOAD_FLAGS = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY }
 
 enum { ESCAPE = 6 };                    /* characters of \uXXXX */
 #define REPLACEMENT "\\uFFFD"
-#define TOO_LARGE   "9e307"             /* no number that overflows is shorter */
+#define TOO_LARGE   TB_LIT("9e307")     /* no number that overflows is shorter */
 
 struct mending {
     char *p, *end;
@@ -98,9 +98,9 @@ mend_number(struct mending *m, char *p)
 {
     size_t n = strspn(p, "0123456789+-.eE");
 
-    if (isinf(strtod(p, NULL)) && n >= strlen(TOO_LARGE)) {
+    if (isinf(strtod(p, NULL)) && n >= TOO_LARGE.n) {
         memset(p, ' ', n);
-        memcpy(p, TOO_LARGE, strlen(TOO_LARGE));
+        memcpy(p, TOO_LARGE.p, TOO_LARGE.n);
         m->has_changed = true;
     }
     return p + n;

@@ -192,7 +192,7 @@ read_body(struct rest_exchange *x, struct tb_err *e)
     if (x->http->body.n > 0 && !rest_is_json(net_request_header(x->http, TB_LIT("content-type"))))
         return tb_fail(e, TB_EINPUT, "Content-Type must be application/json", "another content type");
     tb_str encoding = net_request_header(x->http, TB_LIT("content-encoding"));
-    if (encoding.n == 0)
+    if (encoding.n == 0 || x->http->body.n == 0)
         return chat_fields_parse(x->http->body, x->route->fields, &x->call, &x->mem, e);
     struct tb_buf content = TB_BUF_INIT;
     if (rest_decode_body(x->http->body, encoding, x->rest->settings.max_body, &content, e) == TB_OK)

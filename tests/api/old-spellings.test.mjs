@@ -97,6 +97,11 @@ test('a body may be compressed by gzip or deflate; the limit is that of its cont
     assert.equal((await answer.json()).content, `by ${encoding}`);
   }
   assert.equal((await send('x'.repeat(16_384), gzipSync, 'gzip')).status, 201);
+  const empty = (headers, body) => call('/rooms', { method: 'POST', headers: { ...json, ...headers }, body });
+  for (const answer of [await empty({ 'Content-Encoding': 'gzip' }), await empty({}, '\ufeff'), await empty({}, '')]) {
+    assert.equal(answer.status, 400);
+    assert.equal((await answer.json()).message, 'Room name is required');
+  }
   assert.equal((await send('x', gzipSync, 'gzip', { more: { pad: ' '.repeat(70_000) } })).status, 413);
   assert.equal((await send('x', gzipSync, 'gzip', { more: { pad: ' '.repeat(20_000_000) } })).status, 413);
 });

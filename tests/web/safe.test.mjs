@@ -46,17 +46,22 @@ test('markup in names, rooms and messages is shown as it was written', async () 
   await context.close();
 });
 
-// What is shown around a name runs the way it would without it.
+// What is shown around a name runs the way it would without it. This server takes no such names; those of before, and of other sites,
+// are still there, so the answers are given them on their way.
 test('a name cannot turn round what stands beside it', async () => {
   const context = await browse();
-  const mal = await person(server, 'turn');
+  const mal = await person(server, 'turncoat');
   const NAME = '\u202Eecila\u2067 \u05d0';
-  await mal.patch('/auth/me', { username: NAME, currentPassword: mal.password });
-  const room = await mal.room(`\u202Eroom ${NAME}`);
+  const room = await mal.room('room turncoat');
   await mal.send(room.id, '\u202Etxet');
   const ann = await Visitor.to(server, context);
+  await ann.page.route(/\/(rooms|messages)\b/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replaceAll('turncoat', NAME) });
+  });
   await ann.register('tina');
-  await ann.joinRoom(room.id, /room/);
+  await ann.joinRoom(room.id, /^room /);
+  assert.equal(await ann.page.locator('#room-name').textContent(), `room ${NAME}`, 'the name comes as it was');
   await ann.page.locator('#room-sub', { hasText: 'last seen' }).or(ann.page.locator('#room-sub', { hasText: 'not seen' })).waitFor();
   await ann.sees('txet');
   await ann.page.getByRole('button', { name: 'People' }).click();

@@ -21,7 +21,8 @@ test('the version is the project\'s, in the program and in the package', () => {
 
 test('the package depends on every library that the program is linked with, and on nothing to build with', () => {
   const needs = field(deb, 'Depends');
-  for (const library of ['libh2o-evloop0.13', 'libsqlite3-0', 'libmariadb3', 'libjansson4', 'libjwt0', 'libsodium23', 'libcrypt1', 'libinih1']) {
+  for (const library of ['libh2o-evloop0.13', 'libsqlite3-0', 'libmariadb3', 'libjansson4', 'libjwt0', 'libsodium23', 'libcrypt1', 'libinih1',
+    'libutf8proc2', 'zlib1g']) {
     assert.ok(needs.includes(library), `${library} in ${needs}`);
   }
   assert.doesNotMatch(needs, /-dev|gcc|cmake/);

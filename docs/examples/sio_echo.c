@@ -48,7 +48,7 @@ on_event(void *ctx, struct sio_socket *sk, const struct sio_event *ev)
         sio_emit_to(ns, &(struct sio_target){ .rooms = &lobby, .n_rooms = 1, .except_socket = sk }, m, SIO_RELIABLE);
         sio_message_free(&m);
     } else if (tb_str_eq(ev->name, TB_LIT("ask"))) {
-        sio_ask(sk, &(struct sio_ask){ .event = TB_LIT("question"), .args = ev->args, .timeout_ms = 500,
+        sio_ask(sk, &(struct sio_ask){ .event = TB_LIT("question"), .args = ev->args, .timeout_ms = 5000,
                                        .on_answer = on_answer });
     } else if (tb_str_eq(ev->name, TB_LIT("leave"))) {
         sio_disconnect(sk);

@@ -63,7 +63,8 @@ struct net_settings {
 enum { NET_STOP_TIMEOUT_MS = 5000 };
 
 /* Binds and listens; nothing is accepted before net_run. TB_EIO: why says which address and what was wrong with it, as
- * "the port is in use". settings and its texts are borrowed for the call, but the clock for as long as the net lives. */
+ * "the port is in use". settings and its texts are borrowed for the call, but the clock for as long as the net lives. The process
+ * ignores SIGPIPE from then on, unless it handles it. */
 enum tb_code net_open(struct net **out, const struct net_settings *settings, struct tb_err *e) TB_MUST_CHECK;
 uint16_t     net_port(const struct net *);
 uint16_t     net_tls_port(const struct net *);          /* 0: there is none, as in the next */

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <sodium.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -269,6 +270,17 @@ accept_from(struct net *net, enum net_door door, const struct bound *b)
     }
 }
 
+/* Writing to a connection that its peer has reset is a failure of that connection, not the end of the process. A host that has a
+ * handler of its own keeps it. */
+static void
+ignore_broken_pipes(void)
+{
+    struct sigaction now;
+
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 enum tb_code
 net_open(struct net **out, const struct net_settings *settings, struct tb_err *e)
 {
@@ -281,6 +293,7 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
         return e->code;
     }
 
+    ignore_broken_pipes();
     struct net *net = TB_NEW(struct net);
     copy_settings(net, settings);
     net->inbox = tb_mailbox_new(MAILBOX_LIMIT, wake, net);

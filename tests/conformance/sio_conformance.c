@@ -107,7 +107,6 @@ serve(uint32_t patience)
     sigaddset(&stop, SIGINT);
     pthread_sigmask(SIG_BLOCK, &stop, NULL);    /* for the waiter alone */
     pthread_create(&waiter, NULL, await_signal, &stop);
-    signal(SIGPIPE, SIG_IGN);
     printf("listening on %u\n", net_port(net));
     fflush(stdout);
     net_run(net);

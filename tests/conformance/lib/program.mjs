@@ -13,9 +13,9 @@ const FOLDER = join(dirname(resolve(ROOT, process.env.TOMBOLO_BIN ?? 'build/rele
 export const PING_INTERVAL = 300;   // as sio_conformance.c sets them
 export const PING_TIMEOUT = 200;
 export const MAX_PAYLOAD = 1_000_000;
-const START_MS = 20_000;            // a sanitizer build on a busy machine takes seconds
-const STOP_MS = 10_000;
-const WAIT_MS = 15_000;             // for anything that should come soon
+const START_MS = 60_000;            // a sanitizer build on a busy machine takes seconds
+const STOP_MS = 60_000;
+export const WAIT_MS = 60_000;      // for anything that should come soon, on a machine where nothing does
 
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));

@@ -586,9 +586,10 @@ finish(struct sync_target *t, struct tb_err *e)
 
     if (link_read_results(&m->link, "answer", &results, e) != TB_OK)
         return wrap(m, m->batches[1 - m->filling], e);
-    if (results.n != m->n_expected || results.second_rows != 1)
-        return tb_fail(e, TB_EIO, NULL, "push: %zu results of %zu, %" PRIu64 " sites fenced", results.n, m->n_expected,
-                       results.second_rows);
+    if (results.n != m->n_expected)
+        return tb_fail(e, TB_EIO, NULL, "push: %zu results of %zu", results.n, m->n_expected);
+    if (results.second_rows != 1)
+        return tb_fail(e, TB_EIO, NULL, "push: " SYNC_NO_NUMBER);
     return TB_OK;
 }
 

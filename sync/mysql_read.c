@@ -15,13 +15,14 @@ read_heads(struct mysql_link *l, const struct store_identity *me, void (*each)(v
            struct tb_err *e)
 {
     struct mysql_answer r;
-    bool                is_ours = false;
+    bool                is_there = false, is_ours = false;
 
     if (answer_ask(l, "heads", TB_LIT("SELECT `id`,`uuid`,`last_seq`,`floor`,`chain`,`epoch` FROM `site` ORDER BY `id`"), 6,
                    MAX_SITES, &r, e) != TB_OK)
         return e->code;
     while (answer_next(&r)) {
         if ((uint32_t)answer_number(&r, 0, UINT32_MAX) == me->node) {
+            is_there = true;
             is_ours = tb_str_eq(answer_text(&r, 1), tb_str_of(me->journal_uuid)) && answer_number(&r, 5, UINT32_MAX) == me->epoch;
             continue;
         }
@@ -37,7 +38,7 @@ read_heads(struct mysql_link *l, const struct store_identity *me, void (*each)(v
         each(ctx, &head);
     }
     if (e->code == TB_OK && !is_ours)
-        tb_fail(e, TB_EIO, NULL, "heads: our number has gone on without us");
+        tb_fail(e, TB_EIO, NULL, is_there ? "heads: our number has gone on without us" : "heads: " SYNC_NO_NUMBER);
     answer_free(&r);
     return e->code;
 }

@@ -56,6 +56,9 @@ struct sync_target {
     unsigned                      refusal;          /* with TB_EINPUT from send or finish: the centre's error number */
 };
 
+/* Part of why a push or a look at the others has failed, whichever of them was first to notice: the centre was emptied. */
+#define SYNC_NO_NUMBER "the centre does not know our number any more"
+
 struct sync_target_ops {
     /* Reaches the centre and settles the session. */
     enum tb_code (*connect)(struct sync_target *, struct tb_err *e);

@@ -115,7 +115,7 @@ here(const char *sql)
 static void
 await(const char *sql, int64_t want)
 {
-    for (int64_t until = tb_mono_ms(&tb_clock_system) + 20000; here(sql) != want; usleep(20000))
+    for (int64_t until = tb_mono_ms(&tb_clock_system) + 60000; here(sql) != want; usleep(20000))
         if (tb_mono_ms(&tb_clock_system) > until)
             fail_msg("%s is %lld, not %lld", sql, (long long)here(sql), (long long)want);
 }
@@ -129,7 +129,7 @@ await_level(void)
 static void
 await_link(const char *state)
 {
-    for (int64_t until = tb_mono_ms(&tb_clock_system) + 20000;; usleep(20000)) {
+    for (int64_t until = tb_mono_ms(&tb_clock_system) + 60000;; usleep(20000)) {
         struct rig_reply r = call(ann, "GET", "/sync", NULL);
         bool             is_it = strcmp(rig_reply_text(&r, "state"), state) == 0;
         rig_reply_fini(&r);

@@ -91,7 +91,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(three_sites_converge_through_cuts_skewed_clocks_and_conflicts),
+        cmocka_unit_test_teardown(three_sites_converge_through_cuts_skewed_clocks_and_conflicts, work_teardown),
     };
     return centre_run_tests(tests, &centre, NULL);
 }

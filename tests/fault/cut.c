@@ -30,6 +30,7 @@ static int
 finish(void **state)
 {
     (void)state;
+    work_end_all();
     fixture_close(&f);
     proxy_stop(&proxy);
     return 0;
@@ -49,7 +50,7 @@ a_lost_answer_to_commit_repeats_nothing(void **state)
     }
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 static void
@@ -65,7 +66,7 @@ a_batch_cut_in_the_middle_leaves_nothing_behind(void **state)
         work_compare(&f, &centre);
     }
     assert_int_equal(3, proxy.n_faults);
-    sync_close(&s);
+    work_end(&s);
 }
 
 static void
@@ -91,7 +92,7 @@ without_a_link_work_goes_on_and_the_drain_begins_within_five_seconds_of_its_retu
     assert_int_equal(0, now.lag_ms);
     assert_true(now.last_synced_at > 0);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 static void
@@ -106,7 +107,7 @@ a_link_that_is_silent_is_given_up(void **state)
     proxy.fault = PROXY_PASS;
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 /* Twice as long as an answer is waited for. */
@@ -121,7 +122,7 @@ a_link_that_is_too_slow_for_a_whole_batch_gets_smaller_ones(void **state)
     proxy.fault = PROXY_PASS;
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 static void
@@ -139,7 +140,7 @@ a_killed_server_comes_back_to_everything_once(void **state)
     }
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 static void
@@ -151,17 +152,17 @@ a_frozen_server_does_not_hold_up_the_stop(void **state)
     centre_freeze(&centre);
     work_do(&w, 5);
     int64_t before = tb_mono_ms(&tb_clock_system);
-    sync_close(&s);
+    work_end(&s);
     assert_true(tb_mono_ms(&tb_clock_system) - before < 5000);
     s = work_sync_patient(&f, centre.url, 60000);       /* connecting has a time-out of its own */
     before = tb_mono_ms(&tb_clock_system);
-    sync_close(&s);
+    work_end(&s);
     assert_true(tb_mono_ms(&tb_clock_system) - before < 3000);
     centre_thaw(&centre);
     s = work_sync(&f, centre.url);
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 int

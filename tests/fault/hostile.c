@@ -54,6 +54,7 @@ static int
 finish(void **state)
 {
     (void)state;
+    work_end_all();
     log_divert(NULL);
     fixture_close(&f);
     return 0;
@@ -67,7 +68,7 @@ defaults_of_the_server_change_nothing(void **state)
     work_do(&w, 300);
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 /* Also what another site reads, and what is asked of the server before the first batch. */
@@ -76,8 +77,8 @@ other_defaults_change_nothing_either(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof other_options / sizeof *other_options; i++) {
-        struct centre       other;
-        struct fixture      g;
+        static struct centre  other;
+        static struct fixture g;
         struct store_status here, there = { 0 };
         struct timespec     step = { .tv_nsec = 2000000 };
         centre_start(&other, centre_is_mysql() ? mysql_other_options[i] : other_options[i]);
@@ -95,9 +96,9 @@ other_defaults_change_nothing_either(void **state)
         }
         fixture_user(&g, "Second");
         work_wait(second, SYNC_UP);
-        sync_close(&second);
+        work_end(&second);
         work_compare(&g, &other);
-        sync_close(&s);
+        work_end(&s);
         fixture_close(&g);
         centre_stop(&other);
         fixture_close(&f);
@@ -119,7 +120,7 @@ an_idle_session_outlives_the_server_s_patience(void **state)
     work_wait(s, SYNC_UP);
     assert_false(work_heard("sync.failed"));
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 static void
@@ -135,7 +136,7 @@ what_does_not_fit_into_a_packet_waits_until_it_does(void **state)
     centre_sql(&centre, "SET GLOBAL max_allowed_packet = 1048576");
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
     centre_sql(&centre, "SET GLOBAL max_allowed_packet = 32768");
 }
 
@@ -155,7 +156,7 @@ a_lock_held_by_somebody_else_is_waited_for_and_not_for_ever(void **state)
     centre_close(other);
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 static void
@@ -172,7 +173,7 @@ rights_taken_away_and_given_back_are_a_pause(void **state)
     centre_sql(&centre, "GRANT ALL ON chat.* TO tombolo@'127.0.0.1'");
     work_wait(s, SYNC_UP);
     work_compare(&f, &centre);
-    sync_close(&s);
+    work_end(&s);
 }
 
 int

@@ -97,7 +97,7 @@ finish(void **state)
 static void
 what_all_have_leaves_once_it_is_old_and_a_newcomer_takes_the_tables(void **state)
 {
-    struct fixture g;
+    static struct fixture g;
     (void)state;
     sites_act_anywhere(&s, 60);
     sites_settle(&s);
@@ -115,7 +115,7 @@ what_all_have_leaves_once_it_is_old_and_a_newcomer_takes_the_tables(void **state
     fixture_user(&g, "the first of them");
     work_wait(newcomer, SYNC_UP);
     await_all_in(&g);
-    sync_close(&newcomer);
+    work_end(&newcomer);
     work_compare_kept(&g, &centre);
     fixture_reopen(&g);
     assert_int_equal(0, fixture_faults(&g));
@@ -428,7 +428,7 @@ main(void)
         cmocka_unit_test_setup_teardown(of_a_copy_only_what_it_wrote_alone_is_re_issued_though_the_log_has_forgotten,
                                         begin, finish),
         cmocka_unit_test_setup_teardown(a_copy_that_parted_before_the_floor_is_left_as_it_is, begin, finish),
-        cmocka_unit_test(sites_that_come_and_go_for_months_converge_though_the_log_forgets),
+        cmocka_unit_test_teardown(sites_that_come_and_go_for_months_converge_though_the_log_forgets, work_teardown),
     };
     return centre_run_tests(tests, &centre, NULL);
 }

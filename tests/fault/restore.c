@@ -196,7 +196,7 @@ await_rows(const char *sql, const char *expected)
 static void
 a_newcomer_to_a_wiped_centre_gets_no_number_that_the_others_know_of(void **state)
 {
-    struct fixture      g;
+    static struct fixture g;
     struct store_status now;
     (void)state;
     sites_act_anywhere(&s, 30);
@@ -213,7 +213,7 @@ a_newcomer_to_a_wiped_centre_gets_no_number_that_the_others_know_of(void **state
     assert_int_equal(3, now.node);
     connect_again();
     nothing_is_lost();
-    sync_close(&newcomer);
+    work_end(&newcomer);
     fixture_close(&g);
 }
 

@@ -145,7 +145,7 @@ sites_start(struct sites *s, int i)
 void
 sites_stop(struct sites *s, int i)
 {
-    sync_close(&s->site[i].sync);
+    work_end(&s->site[i].sync);
 }
 
 void
@@ -172,9 +172,11 @@ sites_open(struct sites *s, struct centre *c, uint64_t seed)
 void
 sites_close(struct sites *s)
 {
-    for (int i = 0; i < SITES; i++) {
+    for (int i = 0; i < SITES; i++)
         if (s->site[i].sync != NULL)
             sites_stop(s, i);
+    work_end_all();
+    for (int i = 0; i < SITES; i++) {
         proxy_stop(&s->site[i].proxy);
         fixture_close(&s->site[i].f);
     }

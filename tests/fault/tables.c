@@ -29,6 +29,7 @@ static int
 finish(void **state)
 {
     (void)state;
+    work_end_all();
     log_divert(NULL);
     fixture_close(&f);
     return 0;
@@ -53,7 +54,7 @@ push_all(struct fixture *from)
     struct sync *s = work_sync(from, centre.url);
     work_wait(s, SYNC_UP);
     await_mark(from);
-    sync_close(&s);
+    work_end(&s);
 }
 
 static void
@@ -176,7 +177,7 @@ cut_off_again_and_again_among_them_it_ends_with_all_of_them(void **state)
     }
     proxy.fault = PROXY_PASS;
     work_wait(s, SYNC_UP);
-    sync_close(&s);
+    work_end(&s);
     proxy_stop(&proxy);
     work_compare(&f, &centre);
     floor_is(floor);

@@ -40,6 +40,7 @@ static int
 remove_certificates(void **state)
 {
     (void)state;
+    work_end_all();
     fixture_close(&f);
     unlink(ca), unlink(key), unlink(other_ca), unlink(other_key);
     return rmdir(dir);
@@ -61,7 +62,7 @@ try_all(const struct row *rows, size_t n)
         work_await_line(rows[i].is_up ? "sync.up" : "sync.failed");
         if (work_heard("sync.up") != rows[i].is_up || (rows[i].says != NULL && !work_heard(rows[i].says)))
             fail_msg("%s", rows[i].name);
-        sync_close(&s);
+        work_end(&s);
         log_divert(NULL);
     }
 }
@@ -117,8 +118,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(with_a_server_that_has_none),
-        cmocka_unit_test(with_a_server_that_has_tls),
+        cmocka_unit_test_teardown(with_a_server_that_has_none, work_teardown),
+        cmocka_unit_test_teardown(with_a_server_that_has_tls, work_teardown),
     };
     return tap_run_with(tests, make_certificates, remove_certificates);
 }

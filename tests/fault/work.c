@@ -12,6 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+enum {
+    MAX_SYNCS = 8,
+    LONGEST_WAIT_MS = 60000,        /* for what a busy machine does late */
+};
+
 /* ---- work ---- */
 
 static uint64_t
@@ -176,37 +181,83 @@ work_sync(struct fixture *f, const char *url)
     return work_sync_patient(f, url, 2000);
 }
 
-static struct sync *
-open_sync(struct fixture *f, const char *url, int io_timeout_ms, unsigned keep_days)
-{
-    struct sync_settings settings = { .store = f->store, .clock = &tb_clock_system, .url = url, .batch = 100,
-                                      .connect_timeout_ms = 1000, .io_timeout_ms = io_timeout_ms,
-                                      .keep_days = keep_days,
-                                      .lease_days = WORK_LEASE_DAYS };
-    struct tb_err        e = { 0 };
-    struct sync         *s;
+static struct sync *open_ones[MAX_SYNCS];
 
-    if (sync_open(&s, &settings, &e) != TB_OK)
+static struct sync **
+place_of(const struct sync *s)
+{
+    for (size_t i = 0; i < MAX_SYNCS; i++)
+        if (open_ones[i] == s)
+            return &open_ones[i];
+    fail_msg("more than %d at once, or not opened here", MAX_SYNCS);
+    return NULL;
+}
+
+static struct sync *
+open_sync(struct fixture *f, const char *url, struct sync_settings settings)
+{
+    struct sync **place = place_of(NULL);
+    struct tb_err e = { 0 };
+
+    settings.store = f->store;
+    settings.url = url;
+    settings.batch = 100;
+    if (settings.connect_timeout_ms == 0)
+        settings.connect_timeout_ms = 1000;
+    settings.lease_days = WORK_LEASE_DAYS;
+    if (sync_open(place, &settings, &e) != TB_OK)
         fail_msg("sync_open: %s", e.why);
-    return s;
+    return *place;
+}
+
+void
+work_end(struct sync **s)
+{
+    if (*s != NULL)
+        *place_of(*s) = NULL;
+    sync_close(s);
+}
+
+void
+work_end_all(void)
+{
+    for (size_t i = 0; i < MAX_SYNCS; i++)
+        sync_close(&open_ones[i]);
+}
+
+int
+work_teardown(void **state)
+{
+    (void)state;
+    work_end_all();
+    log_divert(NULL);
+    return 0;
 }
 
 struct sync *
 work_sync_patient(struct fixture *f, const char *url, int io_timeout_ms)
 {
-    return open_sync(f, url, io_timeout_ms, 0);
+    return open_sync(f, url, (struct sync_settings){ .clock = &tb_clock_system, .io_timeout_ms = io_timeout_ms });
 }
 
 struct sync *
 work_sync_forgetful(struct fixture *f, const char *url)
 {
-    return open_sync(f, url, 2000, WORK_KEEP_DAYS);
+    return open_sync(f, url, (struct sync_settings){ .clock = &tb_clock_system, .io_timeout_ms = 2000,
+                                                     .keep_days = WORK_KEEP_DAYS });
+}
+
+struct sync *
+work_sync_untimed(struct fixture *f, const char *url)
+{
+    return open_sync(f, url, (struct sync_settings){ .clock = &f->clock, .connect_timeout_ms = LONGEST_WAIT_MS,
+                                                     .io_timeout_ms = LONGEST_WAIT_MS });
 }
 
 void
 work_wait(const struct sync *s, enum sync_link state)
 {
-    const int64_t      until = tb_mono_ms(&tb_clock_system) + 15000;
+    const int64_t      until = tb_mono_ms(&tb_clock_system) + LONGEST_WAIT_MS;
     struct timespec    step = { .tv_nsec = 2000000 };
     struct sync_status now;
 
@@ -262,11 +313,12 @@ work_lines(void)
 void
 work_await_line(const char *text)
 {
+    const int64_t   until = tb_mono_ms(&tb_clock_system) + LONGEST_WAIT_MS;
     struct timespec step = { .tv_nsec = 2000000 };
 
-    for (int i = 0; !work_heard(text); i++) {
-        if (i == 7500)
-            fail_msg("the log never said '%s', but: %s", text, heard.p != NULL ? heard.p : "nothing");
+    while (!work_heard(text)) {
+        if (tb_mono_ms(&tb_clock_system) > until)
+            fail_msg("the log never said '%s', but: %s", text, work_lines());
         nanosleep(&step, NULL);
     }
 }

@@ -81,7 +81,7 @@ void
 fixture_wait(struct fixture *f)
 {
     struct tb_msg_list l = { 0 };
-    assert_int_equal(1, tb_mailbox_wait(f->inbox, &l, 1, 20000));
+    assert_int_equal(1, tb_mailbox_wait(f->inbox, &l, 1, 60000));
     struct tb_msg *m = tb_msg_list_take(&l);
     m->run(m);
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import tls from 'node:tls';
 import { person, raw } from './lib/client.mjs';
-import { run, start, tempDir } from './lib/server.mjs';
+import { LONG_WINDOW, run, start, tempDir } from './lib/server.mjs';
 import { checkAnswer } from './lib/spec.mjs';
 import { Authority, ask2, securePort } from './lib/tls.mjs';
 
@@ -161,7 +161,7 @@ test('SIGHUP rereads them', async () => {
 });
 
 test('limit.address_logins: logins and registrations together, whoever they are for', async () => {
-  const server = await start({ config: { limit: { address_logins: 6, exempt: '' } }, env: { TOMBOLO_LOGIN_LIMIT: '3' } });
+  const server = await start({ config: { limit: { address_logins: 6, exempt: '', ...LONG_WINDOW } }, env: { TOMBOLO_LOGIN_LIMIT: '3' } });
   const register = (localAddress, name) => from(server, localAddress, 'POST', '/auth/register',
     { body: { email: `${name}@example.org`, username: name, password: 'correct horse' } });
   const login = (localAddress, name) => from(server, localAddress, 'POST', '/auth/login', { body: { email: `${name}@example.org`, password: 'wrong' } });

@@ -5,7 +5,7 @@ import http2 from 'node:http2';
 import { after, before, test } from 'node:test';
 import { person, raw, request } from './lib/client.mjs';
 import { checkGrowth, metrics } from './lib/exposition.mjs';
-import { start } from './lib/server.mjs';
+import { LONG_WINDOW, start } from './lib/server.mjs';
 import { Line, denied } from './lib/sockets.mjs';
 
 let server;
@@ -162,7 +162,7 @@ test('requests over HTTP/2 are counted like any other, their connection as what 
 });
 
 test('whoever hits a limit is counted under its name', async () => {
-  const strict = await start({ config: { limit: { messages: 2, content_bytes: 100, read_ids: 3, logins: 2, rooms_per_user: 1 } },
+  const strict = await start({ config: { limit: { messages: 2, content_bytes: 100, read_ids: 3, logins: 2, rooms_per_user: 1, ...LONG_WINDOW } },
     env: { TOMBOLO_RATE_LIMIT: '2', TOMBOLO_LOGIN_LIMIT: '20' } });
   const ann = await person(strict);
   const { id } = await ann.room('one');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Person, done, person, raw, request, responses } from './lib/client.mjs';
-import { ROOT, run, start } from './lib/server.mjs';
+import { LONG_WINDOW, ROOT, run, start } from './lib/server.mjs';
 import { Line } from './lib/sockets.mjs';
 import { normal } from './lib/tour.mjs';
 import { checkAnswer, examplesOf, openapi, resolved, restAnswer, restRequest, seen } from './lib/spec.mjs';
@@ -273,7 +273,7 @@ test('what is refused because it is full', async () => {
 });
 
 test('what comes too often', async () => {
-  const strict = await start({ config: { limit: { address_logins: 10 } }, env: { TOMBOLO_RATE_LIMIT: '1', TOMBOLO_LOGIN_LIMIT: '1' } });
+  const strict = await start({ config: { limit: { address_logins: 10, ...LONG_WINDOW } }, env: { TOMBOLO_RATE_LIMIT: '1', TOMBOLO_LOGIN_LIMIT: '1' } });
   const me = await person(strict);
   const own = await me.room('own');
   await me.send(own.id, 'x');

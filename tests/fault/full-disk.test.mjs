@@ -37,7 +37,7 @@ async function sendUntilRefused(s, isRefusal) {
 }
 
 async function sendUntilTaken(s) {
-  for (const deadline = Date.now() + 15_000; Date.now() < deadline; await pause(50)) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await pause(50)) {
     const answer = await send(s, 'after');
     if (answer.status === 201) {
       s.kept.set(answer.body.id, answer.body.content);

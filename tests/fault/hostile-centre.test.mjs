@@ -8,7 +8,7 @@ import { person } from '../api/lib/client.mjs';
 import { start } from '../api/lib/server.mjs';
 
 const PASSWORD = 'S3cretPassw0rd';
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;
 
 async function until(what, find) {
   for (const end = Date.now() + WAIT_MS; Date.now() < end; await pause(20)) {

@@ -41,7 +41,7 @@ function json(args, options, code = 0) {
 }
 
 async function until(what, holds) {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await pause(50)) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await pause(50)) {
     if (await holds()) {
       return;
     }
@@ -447,6 +447,7 @@ test('history that has left the journal is counted as such, and what else is mis
 
 test('at each of two sites verify finds no difference, nor what is on its way from the other; conflicts are told', async () => {
   const second = await start({ env: { DATABASE_URL: db.url } });
+  await second.says('sync.up');
   const there = { data: second.dir };
   const applied = () => json(['status'], there).journal.applied;
   const me = json(['status']).journal;

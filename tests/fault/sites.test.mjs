@@ -9,7 +9,7 @@ import { run, start, tempDir } from '../api/lib/server.mjs';
 import { Line } from '../api/lib/sockets.mjs';
 
 const SECRET = 'one secret of both sites, 32 bytes or more';
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 let db, home, away, ann, room;
 const lines = [];
 const open = async (who) => { lines.push(await Line.to(who)); return lines.at(-1); };

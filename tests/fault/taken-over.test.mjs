@@ -131,6 +131,7 @@ test('what the centre has refused of one site is no fault of another, which can 
   const ann = await person(here, 'ann');
   await level(ann);
   const there = await start({ env });
+  await there.says('sync.up');
   const bob = await person(there, 'bob');
   await level(bob);
   db.load("ALTER TABLE elsewhere.user MODIFY username VARCHAR(6) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT ''");

@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 import { start, tempDir } from '../../api/lib/server.mjs';
 
 const CHROMIUM = process.env.TOMBOLO_TEST_CHROMIUM ?? '/usr/bin/chromium';
-const SHOW_MS = 20_000;             // a busy machine
+const SHOW_MS = 60_000;             // a busy machine
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };

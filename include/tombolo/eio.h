@@ -253,6 +253,9 @@ void eio_stream_gone(struct eio_stream *);          /* end of file, error, or th
 enum { EIO_WS_ACCEPT_SIZE = 28 };
 bool eio_ws_accept(tb_str upgrade, tb_str connection, tb_str version, tb_str key, char out[EIO_WS_ACCEPT_SIZE]);
 
+/* Whether WebSocket is among the protocols that Upgrade offers. Any other offer may be passed over (RFC 9110 section 7.8). */
+bool eio_ws_is_named(tb_str upgrade);
+
 /* Which of the subprotocols that a client offers (Sec-WebSocket-Protocol) the 101 has to name: the first, as with the
  * reference server. It means nothing here, but a client that offers some gives up when none is named. n == 0: none. */
 tb_str eio_ws_subprotocol(tb_str offered);

@@ -391,6 +391,12 @@ is_key(tb_str key)
 }
 
 bool
+eio_ws_is_named(tb_str upgrade)
+{
+    return has_token(upgrade, TB_LIT("websocket"));
+}
+
+bool
 eio_ws_accept(tb_str upgrade, tb_str connection, tb_str version, tb_str key, char out[EIO_WS_ACCEPT_SIZE])
 {
     struct tb_buf text = TB_BUF_INIT;

@@ -1,5 +1,5 @@
-/* Cross-origin resource sharing (https://fetch.spec.whatwg.org/#http-cors-protocol). Tokens travel in a header of their
- * own, never in cookies, so credentials are not allowed and "*" gives nothing away. */
+/* Cross-origin resource sharing (https://fetch.spec.whatwg.org/#http-cors-protocol). Tokens travel in a header of their own, never
+ * in cookies, so "*" gives nothing away. Listed origins may say withCredentials, which old clients do out of habit. */
 #include "net/internal.h"
 
 #include <ctype.h>
@@ -95,5 +95,70 @@ net_cors_add(struct net *net, h2o_req_t *req)
     if (origin.n == 0)
         return;
     add(req, TB_LIT("access-control-allow-origin"), origin);
+    if (!net->cors_is_any)
+        add(req, TB_LIT("access-control-allow-credentials"), TB_LIT("true"));
     add(req, TB_LIT("access-control-expose-headers"), TB_LIT("retry-after, x-request-id"));
+}
+
+/* Before there is a request: the same for an answer that is written by hand. */
+void
+net_cors_write(const struct net *net, tb_str origin, struct tb_buf *out)
+{
+    if (net->cors_origins[0] == '\0')
+        return;
+    if (net->cors_is_any) {
+        tb_buf_add(out, TB_LIT("access-control-allow-origin: *\r\n"));
+    } else {
+        tb_buf_add(out, TB_LIT("vary: origin\r\n"));
+        if (origin.n > 0 && is_listed(net->cors_origins, origin))
+            tb_buf_printf(out, "access-control-allow-origin: " TB_STR_FMT "\r\naccess-control-allow-credentials: true\r\n",
+                          TB_STR_ARG(origin));
+    }
+}
+
+/* ---- pages of our own ---- */
+
+static tb_str
+header_of(const h2o_req_t *req, const char *name, size_t n)
+{
+    ssize_t at = h2o_find_header_by_str(&req->headers, name, n, -1);
+
+    return at < 0 ? TB_STR_NULL : (tb_str){ .p = req->headers.entries[at].value.base, .n = req->headers.entries[at].value.len };
+}
+
+/* What a scheme's own port adds. */
+static tb_str
+without_port(tb_str authority)
+{
+    static const char *const ports[] = { ":80", ":443" };
+
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+        size_t n = strlen(ports[i]);
+        if (authority.n > n && memcmp(authority.p + authority.n - n, ports[i], n) == 0)
+            return (tb_str){ authority.p, authority.n - n };
+    }
+    return authority;
+}
+
+static bool
+is_same_authority(tb_str a, tb_str b)
+{
+    return a.n > 0 && tb_str_eq_nocase(without_port(a), without_port(b));
+}
+
+/* scheme "://" authority. Behind a proxy that ends TLS the scheme here is another one, so it is not compared; and a proxy that we
+ * trust may have been asked for another host. */
+bool
+net_cors_is_own(const struct net_conn *c, const h2o_req_t *req)
+{
+    tb_str      origin = header_of(req, H2O_STRLIT("origin"));
+    const char *slashes = origin.n > 3 ? memmem(origin.p, origin.n, "://", 3) : NULL;
+
+    if (slashes == NULL)
+        return false;
+    tb_str page = { .p = slashes + 3, .n = origin.n - (size_t)(slashes + 3 - origin.p) };
+    if (is_same_authority(page, (tb_str){ .p = req->input.authority.base, .n = req->input.authority.len }))
+        return true;
+    return tb_networks_has(&c->net->address_limits.trusted, &c->address) &&
+           is_same_authority(page, tb_str_trim(header_of(req, H2O_STRLIT("x-forwarded-host"))));
 }

@@ -199,15 +199,18 @@ refuse(struct net_request *net, int status, tb_str message)
 static void
 upgrade(struct net_eio *h, struct net_request *net)
 {
-    char accept[EIO_WS_ACCEPT_SIZE];
+    char          accept[EIO_WS_ACCEPT_SIZE];
+    struct tb_buf lines = TB_BUF_INIT;
 
-    if (!eio_ws_accept(net->upgrade, net_request_header(net, TB_LIT("connection")),
-                       net_request_header(net, TB_LIT("sec-websocket-version")),
-                       net_request_header(net, TB_LIT("sec-websocket-key")), accept)) {
+    bool is_good = eio_ws_accept(net->upgrade, net_request_list(net, TB_LIT("connection"), &lines),
+                                 net_request_header(net, TB_LIT("sec-websocket-version")),
+                                 net_request_header(net, TB_LIT("sec-websocket-key")), accept);
+    tb_buf_fini(&lines);
+    if (!is_good) {
         refuse(net, 400, TB_LIT("This is no WebSocket handshake that is understood here."));
         return;
     }
-    if (!net_allows_origin(h->net, net_request_header(net, TB_LIT("origin")))) {
+    if (!net->is_own_page && !net_allows_origin(h->net, net_request_header(net, TB_LIT("origin")))) {
         refuse(net, 403, TB_LIT("Pages of this origin may not connect."));
         return;
     }
@@ -232,10 +235,17 @@ upgrade(struct net_eio *h, struct net_request *net)
 
 /* ---- both ---- */
 
+/* Whoever offers another protocol may as well be answered in this one (RFC 9110 section 7.8). */
+static bool
+wants_websocket(const struct net_request *net)
+{
+    return eio_ws_is_named(net->upgrade);
+}
+
 static struct net_tally *
 tally_of(const struct net_eio *h, const struct net_request *net)
 {
-    if (net->upgrade.n > 0)
+    if (wants_websocket(net))
         return h->upgrades;
     switch (method_of(net->method)) {
     case EIO_GET:
@@ -255,7 +265,7 @@ on_request(void *ctx, struct net_request *net)
 
     net->tally = tally_of(h, net);
     net->may_wait = net->tally == h->gets;
-    if (net->upgrade.n > 0) {
+    if (wants_websocket(net)) {
         upgrade(h, net);
         return;
     }

@@ -144,9 +144,12 @@ end_request(struct net_h1 *h)
         begin_request(h);
 }
 
-static void
+/* RFC 9112 section 3.2: a request of HTTP/1.1 without Host is a mistake. */
+static enum net_guard_reason
 end_head(struct net_h1 *h)
 {
+    if (!h->is_trailer && !h->is_10 && !h->has_host)
+        return NET_GUARD_HOST;
     h->n_head = 0;
     h->saw_head = true;
     if (h->is_trailer)
@@ -157,6 +160,7 @@ end_head(struct net_h1 *h)
         h->at = NET_H1_BODY;
     else
         end_request(h);
+    return NET_GUARD_FINE;
 }
 
 /* ---- byte by byte: heads ---- */
@@ -285,7 +289,7 @@ end_line(struct net_h1 *h, uint8_t c)
     else if (h->n_line > 0)
         h->at = NET_H1_LINE;
     else
-        end_head(h);
+        return end_head(h);
     return NET_GUARD_FINE;
 }
 

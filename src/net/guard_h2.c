@@ -267,7 +267,7 @@ take_block(struct net_guard *g, const char *p, uint32_t n)
     uint32_t n_block = left > h->pad ? left - h->pad : 0;
     if (!net_hpack_feed(&h->hpack, p, n < n_block ? n : n_block))
         return NET_GUARD_HEADER_BLOCK;
-    if (h->hpack.n_fields > g->limits->header_fields)
+    if (h->hpack.n_fields > g->limits->header_fields || h->hpack.n_crumbs > NET_HPACK_CRUMBS)
         return NET_GUARD_HEADER_FIELDS;
     return h->hpack.n_bytes > g->limits->header_bytes ? NET_GUARD_HEADER_BYTES : NET_GUARD_FINE;
 }

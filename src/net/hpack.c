@@ -8,6 +8,8 @@ enum {
     INTEGER_OCTETS = 4,             /* behind the prefix; h2o takes no more either */
 };
 
+enum { COOKIE = 32 };           /* its index in the static table, by which every encoder names it */
+
 enum kind { INDEXED, LITERAL_INDEXED, LITERAL, SIZE_UPDATE };
 
 /* Appendix A: lengths of names and values. */
@@ -46,6 +48,7 @@ void
 net_hpack_begin(struct net_hpack *h)
 {
     h->n_fields = 0;
+    h->n_crumbs = 0;
     h->n_bytes = 0;
     h->at = NET_HPACK_FIELD;
 }
@@ -80,24 +83,27 @@ add_entry(struct net_hpack *h, uint32_t name, uint32_t value)
     h->first = (uint16_t)((h->first + NET_HPACK_ENTRIES - 1) % NET_HPACK_ENTRIES);
     h->entries[h->first].name = (uint16_t)name;
     h->entries[h->first].all = (uint16_t)all;
+    h->entries[h->first].is_cookie = h->is_cookie;
     h->n_entries++;
     h->size = (uint16_t)(h->size + all);
 }
 
-/* Lengths of what an index stands for. */
+/* Lengths of what an index stands for, and whether its name is that of the cookie. */
 static bool
-look_up(const struct net_hpack *h, uint32_t index, uint32_t *name, uint32_t *value)
+look_up(struct net_hpack *h, uint32_t index, uint32_t *name, uint32_t *value)
 {
     if (index == 0 || index > STATIC_ENTRIES + (uint32_t)h->n_entries)
         return false;
     if (index <= STATIC_ENTRIES) {
         *name = static_table[index - 1].name;
         *value = static_table[index - 1].value;
+        h->is_cookie = index == COOKIE;
         return true;
     }
     unsigned at = (h->first + index - STATIC_ENTRIES - 1) % NET_HPACK_ENTRIES;
     *name = h->entries[at].name;
     *value = (uint32_t)(h->entries[at].all - h->entries[at].name - ENTRY_OVERHEAD);
+    h->is_cookie = h->entries[at].is_cookie;
     return true;
 }
 
@@ -106,7 +112,8 @@ look_up(const struct net_hpack *h, uint32_t index, uint32_t *name, uint32_t *val
 static void
 end_field(struct net_hpack *h, uint32_t value)
 {
-    h->n_fields++;
+    h->n_crumbs += h->is_cookie;
+    h->n_fields += !h->is_cookie || h->n_crumbs == 1;
     h->n_bytes += (size_t)h->name + value;
     h->at = NET_HPACK_FIELD;
 }
@@ -164,6 +171,7 @@ end_index(struct net_hpack *h)
         return true;
     case LITERAL_INDEXED:
     case LITERAL:
+        h->is_cookie = false;
         if (h->integer != 0 && !look_up(h, h->integer, &h->name, &value))
             return false;
         expect_string(h, h->integer == 0);
@@ -261,7 +269,7 @@ take_string(struct net_hpack *h, const char **at, const char *end)
 bool
 net_hpack_is_too_large(const struct net_hpack *h)
 {
-    return h->n_fields > h->most_fields || h->n_bytes > h->most_bytes;
+    return h->n_fields > h->most_fields || h->n_crumbs > NET_HPACK_CRUMBS || h->n_bytes > h->most_bytes;
 }
 
 bool

@@ -7,24 +7,26 @@
 enum {
     NET_HPACK_TABLE = 4096,         /* bytes of the dynamic table that we allow the peer, the protocol's default */
     NET_HPACK_ENTRIES = NET_HPACK_TABLE / 32,
+    NET_HPACK_CRUMBS = 512,         /* of a cookie: browsers keep 180 for a host; each is copied behind those before it */
 };
 
 enum net_hpack_at { NET_HPACK_FIELD, NET_HPACK_INTEGER, NET_HPACK_LENGTH, NET_HPACK_STRING };
 
 struct net_hpack {
     /* of the connection */
-    struct { uint16_t name, all; } entries[NET_HPACK_ENTRIES];      /* a ring; all counts the 32 of section 4.1 */
+    struct { uint16_t name, all; bool is_cookie; } entries[NET_HPACK_ENTRIES];      /* a ring; all counts the 32 of section 4.1 */
     uint16_t first, n_entries;      /* first: the newest */
     uint16_t size, capacity;
     /* of the block */
-    unsigned n_fields;              /* size updates count, too */
+    unsigned n_fields;              /* size updates count, too; crumbs of the cookie (RFC 9113 section 8.2.3) as one */
+    unsigned n_crumbs;
     size_t   n_bytes;               /* names and values, decoded */
     unsigned most_fields;
     size_t   most_bytes;
     /* of the field */
     enum net_hpack_at at;
     uint8_t  kind, n_octets;        /* of the integer being read */
-    bool     is_index, is_name, is_huffman;
+    bool     is_index, is_name, is_huffman, is_cookie;
     uint32_t integer, left;         /* left: of the string, as sent */
     uint32_t name, string;          /* lengths, decoded */
     uint64_t bits;                  /* of a Huffman code under way, at the top */

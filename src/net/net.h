@@ -104,6 +104,7 @@ struct net_request {
     bool   is_forwarded;            /* by somebody who is not trusted to say for whom: peer is only his address */
     tb_str id;                      /* X-Request-Id: the client's if it is sane, else made here; it goes back with the answer */
     tb_str upgrade;                 /* what protocol it wants to go on with: "websocket"; n == 0: none */
+    bool   is_own_page;             /* its Origin is the host that it was sent to */
     int64_t user_id;                /* the handler's, for the log: who asks; 0: nobody is known */
     struct net_tally *tally;        /* the handler's: the route that it counts for; NULL: "other" */
     bool   may_wait;                /* the handler's: the answer comes when there is something to say, so it is never slow */
@@ -125,6 +126,9 @@ struct net_tally *net_tally(const char *route);
 /* The first of that name; n == 0 and p == NULL: not there. Headers about the connection itself (Host, Content-Length,
  * Transfer-Encoding, Expect, Upgrade) are the loop's business and not shown. */
 tb_str net_request_header(const struct net_request *, tb_str lower_name);
+
+/* All of that name as one list (RFC 9110 section 5.3), in scratch if there are several. */
+tb_str net_request_list(const struct net_request *, tb_str lower_name, struct tb_buf *scratch);
 
 struct net_response {
     int                      status;            /* 200..599 */

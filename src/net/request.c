@@ -326,6 +326,7 @@ req_new(struct net *net, h2o_req_t *h2o, const struct net_client *who)
     tb_address_text(&who->address, r->peer);
     r->pub.peer = tb_str_of(r->peer);
     r->pub.is_forwarded = who->is_forwarded;
+    r->pub.is_own_page = net_cors_is_own(r->hook->conn, h2o);
     r->pub.id = id_of(r);
     r->hook->req = r;
     link_unanswered(r);
@@ -342,7 +343,8 @@ reason_of(int status)
         { 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 304, "Not Modified" },
         { 308, "Permanent Redirect" }, { 400, "Bad Request" },
         { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
-        { 409, "Conflict" }, { 413, "Content Too Large" }, { 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
+        { 408, "Request Timeout" }, { 409, "Conflict" }, { 413, "Content Too Large" },
+        { 415, "Unsupported Media Type" }, { 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
         { 431, "Request Header Fields Too Large" },
         { 500, "Internal Server Error" }, { 503, "Service Unavailable" }, { 507, "Insufficient Storage" },
     };
@@ -660,4 +662,21 @@ net_request_header(const struct net_request *pub, tb_str lower_name)
         if (tb_str_eq(r->headers[i].name, lower_name))
             return r->headers[i].value;
     return TB_STR_NULL;
+}
+
+tb_str
+net_request_list(const struct net_request *pub, tb_str lower_name, struct tb_buf *scratch)
+{
+    const struct net_req *r = (const struct net_req *)(const void *)pub;
+    tb_str                first = net_request_header(pub, lower_name);
+    size_t                n = 0;
+
+    tb_buf_clear(scratch);
+    for (size_t i = 0; i < r->n_headers; i++) {
+        if (!tb_str_eq(r->headers[i].name, lower_name))
+            continue;
+        tb_buf_add(scratch, n++ > 0 ? TB_LIT(", ") : TB_LIT(""));
+        tb_buf_add(scratch, r->headers[i].value);
+    }
+    return n > 1 ? tb_buf_str(scratch) : first;
 }

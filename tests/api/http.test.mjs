@@ -226,7 +226,10 @@ test('with a list of origins only these may', async () => {
     assert.equal((await from(origin))['access-control-allow-origin'], undefined, origin);
   }
   // Browsers do not keep a page from opening a WebSocket to anywhere, so that is for the server.
-  for (const [origin, answer] of [['http://localhost:3000', 'open'], ['https://evil.example', 403], [undefined, 'open']]) {
+  // Its own page may, whatever the list says, and also behind a proxy that ends TLS.
+  const own = `127.0.0.1:${strict.port}`;
+  for (const [origin, answer] of [['http://localhost:3000', 'open'], ['https://evil.example', 403], [undefined, 'open'],
+    [`http://${own}`, 'open'], [`https://${own}`, 'open'], [`http://${own}0`, 403], [`http://x.${own}`, 403]]) {
     assert.equal(await webSocketFrom(strict, origin), answer, origin);
   }
   await strict.stop();
@@ -240,6 +243,27 @@ test('an upgrade to h2c is taken, and passed over without its settings', async (
   const answer = await raw(server, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n' +
     'HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n' + PREFACE, { enough: (text) => text.includes('Chat API Running') });
   assert.match(answer, /^HTTP\/1\.1 101 .*Chat API Running/s);
+});
+
+const POLL = '/socket.io/?EIO=4&transport=polling';
+const KEY = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+for (const [what, path, lines, answer] of [
+  ['an offer of another protocol is passed over, at polling', POLL, 'Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n', /^HTTP\/1\.1 200 .*"sid"/s],
+  ['an offer of another protocol is passed over, at REST', '/', 'Connection: Upgrade\r\nUpgrade: foo\r\n', /^HTTP\/1\.1 200 /],
+  ['WebSocket may be one of several offers', '/socket.io/?EIO=4&transport=websocket',
+    `Connection: Upgrade\r\nUpgrade: foo/2, websocket\r\n${KEY}`, /^HTTP\/1\.1 101 /],
+  ['Connection may come in several lines', '/socket.io/?EIO=4&transport=websocket',
+    `Connection: keep-alive\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${KEY}`, /^HTTP\/1\.1 101 /],
+]) {
+  test(what, async () => {
+    const got = await raw(server, `GET ${path} HTTP/1.1\r\nHost: x\r\n${lines}\r\n`, { enough: (text) => answer.test(text) });
+    assert.match(got, answer);
+  });
+}
+
+test('a request without Host is refused, from HTTP/1.1 on', async () => {
+  assert.match(await raw(server, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 /);
+  assert.match(await raw(server, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1\.[01] 200 /);
 });
 
 test('one connection carries many requests', async () => {

@@ -61,7 +61,7 @@ static const struct {
     enum net_guard_reason reason;
 } cases[] = {
     { "requests, one behind the other", GET GET GET, NET_GUARD_FINE },
-    { "a request that is not whole", "GET / HTTP/1.1\r\nHos", NET_GUARD_FINE },
+    { "a request that is not whole", "GET / HTTP/1.1\r\nHost: h\r\nHos", NET_GUARD_FINE },
     { "HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", NET_GUARD_FINE },
     { "one empty line before a request", "\r\n" GET "\r\n" GET, NET_GUARD_FINE },
     { "a body by length, whatever is in it", POST("Content-Length: 9\r\n\r\n") "\nA: b\r\n\r\n" GET, NET_GUARD_FINE },
@@ -74,16 +74,16 @@ static const struct {
       "post / HTTP/1.1\r\nhOST: h\r\ntRANSFER-encodinG: Chunked\r\n\r\n"
       "0\r\n\r\n" GET,
       NET_GUARD_FINE },
-    { "bytes over 127 in path and value", "GET /\xc3\xa4 HTTP/1.1\r\nX: \xff\r\n\r\n", NET_GUARD_FINE },
+    { "bytes over 127 in path and value", "GET /\xc3\xa4 HTTP/1.1\r\nHost: h\r\nX: \xff\r\n\r\n", NET_GUARD_FINE },
     { "a method that only begins as HTTP/2 does",
-      "PRINT / HTTP/1.1\r\n\r\n"
-      "PRI / HTTP/1.1\r\n\r\n"
-      "PRI * HTTP/1.1\r\n\r\n"
-      "P / HTTP/1.1\r\n\r\n",
+      "PRINT / HTTP/1.1\r\nHost: h\r\n\r\n"
+      "PRI / HTTP/1.1\r\nHost: h\r\n\r\n"
+      "PRI * HTTP/1.1\r\nHost: h\r\n\r\n"
+      "P / HTTP/1.1\r\nHost: h\r\n\r\n",
       NET_GUARD_FINE },
     { "an empty value", "GET / HTTP/1.1\r\nX:\r\nY: \r\nHost:\r\n\r\n" GET, NET_GUARD_FINE },
     { "a name and a value that are longer than any we know",
-      "GET / HTTP/1.1\r\nContent-Length-Content-Length: 5\r\n"
+      "GET / HTTP/1.1\r\nHost: h\r\nContent-Length-Content-Length: 5\r\n"
       "X: 0123456789012345678901234567890123456789012345678901234567890123456789\r\n\r\n" GET,
       NET_GUARD_FINE },
 
@@ -101,25 +101,29 @@ static const struct {
     { "chunked twice", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"), NET_GUARD_CODING },
     { "almost chunked", POST("Transfer-Encoding: xchunked\r\n\r\n"), NET_GUARD_CODING },
     { "chunks in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", NET_GUARD_CODING },
+    { "no host", "GET / HTTP/1.1\r\nX: y\r\n\r\n", NET_GUARD_HOST },
+    { "no host, behind one that has it", GET "GET / HTTP/1.1\r\n\r\n", NET_GUARD_HOST },
+    { "a host in the trailer only", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: h\r\n\r\n", NET_GUARD_HOST },
+    { "HTTP/1.0 needs none", "GET / HTTP/1.0\r\n\r\n", NET_GUARD_FINE },
     { "two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", NET_GUARD_HOST },
-    { "two upgrades", "GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n",
+    { "two upgrades", "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n",
       NET_GUARD_HEADER },
     { "LF behind the request line", "GET / HTTP/1.1\nHost: h\r\n\r\n", NET_GUARD_LINE_END },
     { "LF behind a header", "GET / HTTP/1.1\r\nHost: h\n\r\n", NET_GUARD_LINE_END },
     { "LF behind a name", "GET / HTTP/1.1\r\nHost\n\r\n", NET_GUARD_LINE_END },
     { "LF for the empty line", "GET / HTTP/1.1\r\nHost: h\r\n\n", NET_GUARD_LINE_END },
     { "CR without LF", "GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", NET_GUARD_LINE_END },
-    { "a folded header", "GET / HTTP/1.1\r\nX: y\r\n z\r\n\r\n", NET_GUARD_FOLDED },
-    { "a header folded with a tab", "GET / HTTP/1.1\r\nX: y\r\n\tz\r\n\r\n", NET_GUARD_FOLDED },
+    { "a folded header", "GET / HTTP/1.1\r\nHost: h\r\nX: y\r\n z\r\n\r\n", NET_GUARD_FOLDED },
+    { "a header folded with a tab", "GET / HTTP/1.1\r\nHost: h\r\nX: y\r\n\tz\r\n\r\n", NET_GUARD_FOLDED },
     { "a blank before the first header", "GET / HTTP/1.1\r\n X: y\r\n\r\n", NET_GUARD_FOLDED },
-    { "a blank before the colon", "POST / HTTP/1.1\r\nContent-Length : 4\r\n\r\n", NET_GUARD_HEADER },
-    { "a header without a name", "GET / HTTP/1.1\r\n: y\r\n\r\n", NET_GUARD_HEADER },
-    { "a header without a colon", "GET / HTTP/1.1\r\nnothing\r\n\r\n", NET_GUARD_HEADER },
-    { "a control character in a value", "GET / HTTP/1.1\r\nX: a\x01\r\n\r\n", NET_GUARD_HEADER },
+    { "a blank before the colon", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length : 4\r\n\r\n", NET_GUARD_HEADER },
+    { "a header without a name", "GET / HTTP/1.1\r\nHost: h\r\n: y\r\n\r\n", NET_GUARD_HEADER },
+    { "a header without a colon", "GET / HTTP/1.1\r\nHost: h\r\nnothing\r\n\r\n", NET_GUARD_HEADER },
+    { "a control character in a value", "GET / HTTP/1.1\r\nHost: h\r\nX: a\x01\r\n\r\n", NET_GUARD_HEADER },
     { "two empty lines before a request", "\r\n\r\n" GET, NET_GUARD_REQUEST_LINE },
-    { "two blanks in the request line", "GET  / HTTP/1.1\r\n\r\n", NET_GUARD_REQUEST_LINE },
-    { "a tab in the request line", "GET\t/ HTTP/1.1\r\n\r\n", NET_GUARD_REQUEST_LINE },
-    { "a blank in the path", "GET /a b HTTP/1.1\r\n\r\n", NET_GUARD_REQUEST_LINE },
+    { "two blanks in the request line", "GET  / HTTP/1.1\r\nHost: h\r\n\r\n", NET_GUARD_REQUEST_LINE },
+    { "a tab in the request line", "GET\t/ HTTP/1.1\r\nHost: h\r\n\r\n", NET_GUARD_REQUEST_LINE },
+    { "a blank in the path", "GET /a b HTTP/1.1\r\nHost: h\r\n\r\n", NET_GUARD_REQUEST_LINE },
     { "no version", "GET /\r\n\r\n", NET_GUARD_REQUEST_LINE },
     { "another version", "GET / HTTP/1.2\r\n\r\n", NET_GUARD_REQUEST_LINE },
     { "a longer version", "GET / HTTP/1.11\r\n\r\n", NET_GUARD_REQUEST_LINE },
@@ -153,9 +157,9 @@ static void
 nul_is_no_text(void **state)
 {
     (void)state;
-    expect("in a value", TB_LIT("GET / HTTP/1.1\r\nX: a\0b\r\n\r\n"), NET_GUARD_HEADER, false);
-    expect("in a name", TB_LIT("GET / HTTP/1.1\r\nX\0: b\r\n\r\n"), NET_GUARD_HEADER, false);
-    expect("in a path", TB_LIT("GET /\0 HTTP/1.1\r\n\r\n"), NET_GUARD_REQUEST_LINE, false);
+    expect("in a value", TB_LIT("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n"), NET_GUARD_HEADER, false);
+    expect("in a name", TB_LIT("GET / HTTP/1.1\r\nHost: h\r\nX\0: b\r\n\r\n"), NET_GUARD_HEADER, false);
+    expect("in a path", TB_LIT("GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n"), NET_GUARD_REQUEST_LINE, false);
 }
 
 static void
@@ -166,8 +170,8 @@ heads_chunk_lines_and_trailers_are_bounded(void **state)
         unsigned times;
         enum net_guard_reason reason;
     } long_ones[] = {
-        { "GET / HTTP/1.1\r\n", "X: y\r\n", 2700, NET_GUARD_FINE },
-        { "GET / HTTP/1.1\r\n", "X: y\r\n", 2800, NET_GUARD_HEAD_SIZE },
+        { "GET / HTTP/1.1\r\nHost: h\r\n", "X: y\r\n", 2700, NET_GUARD_FINE },
+        { "GET / HTTP/1.1\r\nHost: h\r\n", "X: y\r\n", 2800, NET_GUARD_HEAD_SIZE },
         { "GET /", "x", 20000, NET_GUARD_HEAD_SIZE },
         { "G", "G", 20000, NET_GUARD_HEAD_SIZE },
         { CHUNKED, "1\r\nx\r\n", 20000, NET_GUARD_FINE },
@@ -191,7 +195,7 @@ static void
 what_follows_an_upgrade_is_not_judged(void **state)
 {
     (void)state;
-#define UPGRADE(connection, to) "GET / HTTP/1.1\r\nUpgrade: " to "\r\nConnection: " connection "\r\n\r\n"
+#define UPGRADE(connection, to) "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: " to "\r\nConnection: " connection "\r\n\r\n"
     expect("a WebSocket", TB_LIT(UPGRADE("keep-alive, Upgrade", "websocket") "\x81\x80\0\0\0\0"), NET_GUARD_FINE, true);
     expect("h2c", TB_LIT(UPGRADE("Upgrade", "h2c") "\x81\x80"), NET_GUARD_REQUEST_LINE, false);
     expect("an old h2c", TB_LIT(UPGRADE("Upgrade", "h2c-16") "\x81\x80"), NET_GUARD_REQUEST_LINE, false);
@@ -202,7 +206,7 @@ what_follows_an_upgrade_is_not_judged(void **state)
                           "websocket") "\x81\x80"),
            NET_GUARD_FINE, true);
     expect("a body comes first",
-           TB_LIT("POST / HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\nab\n"),
+           TB_LIT("POST / HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\nab\n"),
            NET_GUARD_FINE, true);
 }
 

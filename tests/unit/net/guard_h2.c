@@ -354,13 +354,13 @@ static void
 good_ends_behind_the_preface(void **state)
 {
     struct net_guard *g = net_guard_new(&limits, false);
-    tb_str bytes = TB_LIT("GET / HTTP/1.1\r\n\r\n" START "\0\0\0\x05\0\0\0\0\0");
+    tb_str bytes = TB_LIT("GET / HTTP/1.1\r\nHost: h\r\n\r\n" START "\0\0\0\x05\0\0\0\0\0");
     size_t n_good;
 
     (void)state;
     assert_false(net_guard_is_http2(g));
     assert_int_equal(NET_GUARD_FRAME, net_guard_feed(g, bytes.p, bytes.n, 0, &n_good));
-    assert_int_equal(18 + 24, n_good);
+    assert_int_equal(27 + 24, n_good);
     assert_true(net_guard_is_http2(g));
     net_guard_free(&g);
 }
@@ -417,6 +417,32 @@ header_blocks_have_the_shape_of_the_standards_examples(void **state)
     }
 }
 
+/* Browsers send a cookie in crumbs, one header field each (RFC 9113 section 8.2.3). */
+static void
+crumbs_of_a_cookie_are_one_field(void **state)
+{
+    static const struct { const char *name, *first, *next; unsigned n, fields; bool is_too_large; } rows[] = {
+        { "by the static table", "\x10\x01x\x01y", "\x60\x01z", 100, 2, false },
+        { "by the dynamic table", "\x60\x01z", "\xbe", 100, 1, false },
+        { "never indexed", "\x10\x01x\x01y", "\x1f\x11\x01z", 100, 2, false },
+        { "as many as are allowed", "\x10\x01x\x01y", "\x60\x01z", NET_HPACK_CRUMBS, 2, false },
+        { "more than are allowed", "\x10\x01x\x01y", "\x60\x01z", NET_HPACK_CRUMBS + 1, 2, true },
+        { "other fields count one by one", "\x10\x01x\x01y", "\x10\x01x\x01y", 100, 51, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct net_hpack h;
+        net_hpack_init(&h, 50, 100000);
+        net_hpack_begin(&h);
+        assert_true(net_hpack_feed(&h, rows[i].first, strlen(rows[i].first)));
+        for (unsigned k = 0; k < rows[i].n; k++)
+            assert_true(net_hpack_feed(&h, rows[i].next, strlen(rows[i].next)));
+        if (h.n_fields != rows[i].fields || net_hpack_is_too_large(&h) != rows[i].is_too_large)
+            fail_msg("%s: %u fields, %u crumbs", rows[i].name, h.n_fields, h.n_crumbs);
+    }
+}
+
 static void
 the_table_forgets_as_it_should(void **state)
 {
@@ -463,6 +489,7 @@ main(void)
         cmocka_unit_test(requests_that_are_never_answered_use_up_the_credit),
         cmocka_unit_test(good_ends_behind_the_preface),
         cmocka_unit_test(header_blocks_have_the_shape_of_the_standards_examples),
+        cmocka_unit_test(crumbs_of_a_cookie_are_one_field),
         cmocka_unit_test(the_table_forgets_as_it_should),
     };
     return tap_run(tests);

@@ -4,6 +4,7 @@
 
 #include "base/thread.h"
 #include "config/config.h"
+#include "folder.h"
 #include "rig/http.h"
 #include "serve/serve.h"
 
@@ -440,7 +441,7 @@ set_up(void **state)
 {
     (void)state;
     tb_thread_become(TB_MAIN);
-    snprintf(dir, sizeof dir, "/tmp/tombolo-archive-XXXXXX");
+    folder_name(dir, sizeof dir, "archive");
     assert_non_null(mkdtemp(dir));
     centre_start(&centre, NULL);
     open_server(KEEP_DAYS);

@@ -2,6 +2,7 @@
  * the test. */
 #include "centre.h"
 
+#include "folder.h"
 #include "tombolo/str.h"
 
 #include <arpa/inet.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,8 +29,6 @@
 #define MYSQL_ROOT "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
 
 #define LOWER_CASE "--lower-case-table-names="
-
-#define ROOM_BYTES (UINT64_C(1) << 30)
 
 enum { MAX_ARGS = 40, START_TRIES = 1500, START_STEP_MS = 20, SAID_BYTES = 4096, NO_SUCH_THREAD = 1094 };
 
@@ -221,21 +219,11 @@ centre_resume(struct centre *c)
     mysql_close(m);
 }
 
-/* In memory where there is room: a killed server loses nothing there either, and making tables costs no disk. */
-static const char *
-roomy_folder(void)
-{
-    struct statvfs shm;
-    bool           has_room = statvfs("/dev/shm", &shm) == 0 && access("/dev/shm", W_OK) == 0 &&
-                    (uint64_t)shm.f_bavail * shm.f_frsize > ROOM_BYTES;
-    return has_room ? "/dev/shm" : "/tmp";
-}
-
 void
 centre_start(struct centre *c, const char *const *options)
 {
     *c = (struct centre){ .options = options };
-    snprintf(c->dir, sizeof c->dir, "%s/tombolo-centre-XXXXXX", roomy_folder());
+    folder_name(c->dir, sizeof c->dir, "centre");
     assert_non_null(mkdtemp(c->dir));
     c->port = free_port();
     if (centre_is_mysql())

@@ -2,6 +2,7 @@
  * what comes back proves itself. */
 #include "keeper.h"
 
+#include "folder.h"
 #include "store/check.h"
 
 #include <assert.h>
@@ -70,7 +71,7 @@ keeper_new(uint64_t seed)
     k->chance = (struct rig_random){ seed };
     k->answers = tb_mailbox_new(ROOMY, NULL, NULL);
     rig_clock_init(&k->clock, 1700000000000);
-    snprintf(k->dir, sizeof k->dir, "/tmp/tombolo-keeper-XXXXXX");
+    folder_name(k->dir, sizeof k->dir, "keeper");
     if (mkdtemp(k->dir) == NULL)
         abort();
     return k;

@@ -3,6 +3,7 @@
 
 #include "base/thread.h"
 #include "config/config.h"
+#include "folder.h"
 #include "serve/serve.h"
 
 #include <assert.h>
@@ -105,7 +106,7 @@ rig_new(uint64_t seed, const char *settings, bool has_centre)
     r->disk = rig_disk_new();
     r->centre = has_centre ? rig_centre_new() : NULL;
     rig_clock_init(&r->clock, START_MS);
-    snprintf(r->dir, sizeof r->dir, "/tmp/tombolo-rig-XXXXXX");
+    folder_name(r->dir, sizeof r->dir, "rig");
     if (mkdtemp(r->dir) == NULL)
         give_up("folder", r->dir);
     open_server(r);

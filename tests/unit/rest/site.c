@@ -2,6 +2,7 @@
 #include "site.h"
 
 #include "base/log.h"
+#include "folder.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -66,7 +67,7 @@ site_open(void **state)
     s->now_ms = 1700000000000;
     s->clock = (struct tb_clock){ wall_ms, mono_us, s };
     s->mailbox = tb_mailbox_new(1024, NULL, NULL);
-    snprintf(s->dir, sizeof s->dir, "/tmp/tombolo-site-XXXXXX");
+    folder_name(s->dir, sizeof s->dir, "site");
     assert_non_null(mkdtemp(s->dir));
     struct store_settings settings = { .dir = s->dir, .clock = &s->clock, .queue = 64, .reader_queue = 64, .batch = 256,
                                        .members_per_room = 3, .rooms_per_user = 4, .key_keep_days = 7 };

@@ -1,6 +1,7 @@
 /* Bodies of fixture.h. */
 #include "fixture.h"
 
+#include "folder.h"
 #include "store/check.h"
 
 #include <sqlite3.h>
@@ -32,7 +33,7 @@ void
 fixture_open(struct fixture *f)
 {
     *f = (struct fixture){ .wall_ms = 1700000000000, .mono_us = 1000000 };
-    snprintf(f->dir, sizeof f->dir, "/tmp/tombolo-unit-XXXXXX");
+    folder_name(f->dir, sizeof f->dir, "unit");
     assert_non_null(mkdtemp(f->dir));
     f->clock = (struct tb_clock){ .wall_ms = wall, .mono_us = mono, .ctx = f };
     f->settings = (struct store_settings){ .dir = f->dir, .clock = &f->clock, .queue = 1000, .reader_queue = 1000, .batch = 256,

@@ -24,6 +24,7 @@ JOBS=${TB_JOBS:-$(nproc)}
 PATH=$PATH:/usr/sbin:/sbin          # mariadbd lives there, and not everybody's PATH says so
 
 say() { printf '== %s\n' "$*"; }
+minutes() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 fail() { printf '!! %s\n' "$*" >&2; exit 1; }
 
 as_root() {

@@ -25,7 +25,7 @@ const { mysql, tombolo, 'second-site': second } = services;
 test('without a profile it is one server and its centre, with the profile sites it is two on one centre', () => {
   const named = Object.entries(services).map(([name, { profiles }]) => [name, profiles]);
   assert.deepEqual(named.sort(), [['mysql', undefined], ['second-site', ['sites']], ['tombolo', undefined]]);
-  assert.equal(tombolo.environment.DATABASE_URL, 'mysql://chat:tide@mysql:3306/chat');
+  assert.equal(tombolo.environment.DATABASE_URL, 'mysql://chat:tide@mysql:3306/chat?ssl-mode=VERIFY_CA&ssl-ca=/centre/ca.pem');
   assert.deepEqual(second.environment, tombolo.environment);
   const ports = [tombolo, second].map(({ ports: [port] }) => port);
   assert.deepEqual(ports.map(({ published, target }) => [Number(published), Number(target)]), [[5000, 5000], [5001, 5000]]);

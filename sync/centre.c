@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 enum {
-    MAX_SITES = 4096,           /* as many as there are node numbers */
     OPS_PAGE = 200,             /* ops of op_log that are read at once */
     HELD_IDLE_S = 3600,         /* how long the session may be silent while a large table is read on this side */
 };
@@ -240,7 +239,7 @@ sync_centre_floors(struct sync_centre *c, void (*each)(void *ctx, uint32_t node,
 
     *e = (struct tb_err){ 0 };
     SAY(c, "SELECT `id`,`floor` FROM `site` ORDER BY `id`");
-    return each_row(c, "sites", 2, MAX_SITES, take_head, &to, &n, e);
+    return each_row(c, "sites", 2, STORE_NODES, take_head, &to, &n, e);
 }
 
 struct claims {
@@ -286,7 +285,7 @@ sync_centre_heads(struct sync_centre *c, void (*each)(void *ctx, uint32_t node, 
 
     *e = (struct tb_err){ 0 };
     SAY(c, "SELECT `id`,`last_seq` FROM `site` ORDER BY `id`");
-    return each_row(c, "sites", 2, MAX_SITES, take_head, &to, &n, e);
+    return each_row(c, "sites", 2, STORE_NODES, take_head, &to, &n, e);
 }
 
 struct ops {

@@ -30,7 +30,7 @@
  * ids, of which each becomes a row. A guess too high reads the same ops twice, one too low makes batches smaller. */
 #define TEXT_PER_BODY_BYTE 4
 
-enum { MAX_NODE = 4095 };
+enum { MAX_NODE = STORE_NODES - 1 };
 
 #define SCHEMA_LOCK_WAIT_S 5        /* another site is migrating: come back later rather than hang */
 

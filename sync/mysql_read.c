@@ -6,8 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { MAX_SITES = 4096 };          /* as many as there are node numbers */
-
 /* Where others stand and whose our number is, as of one moment: what others wrote before a copy took it over knows nothing of
  * that copy, and what they wrote afterwards lies beyond these heads. */
 enum tb_code
@@ -18,7 +16,7 @@ read_heads(struct mysql_link *l, const struct store_identity *me, void (*each)(v
     bool                is_there = false, is_ours = false;
 
     if (answer_ask(l, "heads", TB_LIT("SELECT `id`,`uuid`,`last_seq`,`floor`,`chain`,`epoch` FROM `site` ORDER BY `id`"), 6,
-                   MAX_SITES, &r, e) != TB_OK)
+                   STORE_NODES, &r, e) != TB_OK)
         return e->code;
     while (answer_next(&r)) {
         if ((uint32_t)answer_number(&r, 0, UINT32_MAX) == me->node) {

@@ -84,16 +84,6 @@ cut(tb_str text, struct parts *p, struct tb_err *e)
     return TB_OK;
 }
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* *out: heap text. A NUL would cut it short unseen, so it is refused. */
 static enum tb_code
 decode(tb_str s, const char *part, char **out, struct tb_err *e)
@@ -102,8 +92,8 @@ decode(tb_str s, const char *part, char **out, struct tb_err *e)
     size_t        n;
 
     for (size_t i = 0; i < s.n; i++) {
-        int high = s.p[i] == '%' && i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
+        int high = s.p[i] == '%' && i + 2 < s.n ? tb_hex_of(s.p[i + 1]) : -1;
+        int low = high >= 0 ? tb_hex_of(s.p[i + 2]) : -1;
         char c = low >= 0 ? (char)(high << 4 | low) : s.p[i];
         if ((s.p[i] == '%' && low < 0) || c == '\0') {
             tb_buf_fini(&b);

@@ -39,9 +39,9 @@ struct touched {                /* a row that an op has written */
     bool            is_parked;  /* the op's effect was refused; otherwise it is on its way */
 };
 
-enum { MAX_NODES = 4096, ID_NODE_SHIFT = 41 };      /* DESIGN section 3 */
+enum { ID_NODE_SHIFT = 41 };      /* DESIGN section 3 */
 
-struct by_node { int64_t v[MAX_NODES]; };
+struct by_node { int64_t v[STORE_NODES]; };
 
 struct verify {
     struct store_inspector *here;
@@ -127,7 +127,7 @@ take_op(void *ctx, const struct store_entry *entry, struct tb_err *e)
 static void
 take_by_node(void *ctx, uint32_t node, int64_t v)
 {
-    if (node < MAX_NODES)
+    if (node < STORE_NODES)
         ((struct by_node *)ctx)->v[node] = v;
 }
 
@@ -192,7 +192,7 @@ find_underway(struct verify *v, struct tb_err *e)
     v->here_upto.v[me->node] = me->own_seq;
     if (store_inspect_origins(v->here, take_by_node, &v->here_upto, e) == TB_OK)
         TB_TRY(sync_centre_heads(v->there, take_by_node, &v->there_upto, e));
-    for (uint32_t node = 0; node < MAX_NODES && e->code == TB_OK; node++)
+    for (uint32_t node = 0; node < STORE_NODES && e->code == TB_OK; node++)
         TB_TRY(find_underway_of(v, node, v->here_upto.v[node], v->there_upto.v[node], e));
     v->out->n_underway = (int64_t)v->n_touched;
     if (e->code == TB_OK)
@@ -227,7 +227,7 @@ static bool
 has_left(const struct verify *v, int64_t message_id)
 {
     int64_t node = message_id >> ID_NODE_SHIFT;
-    return node >= 0 && node < MAX_NODES && message_id <= v->history_floor.v[node];
+    return node >= 0 && node < STORE_NODES && message_id <= v->history_floor.v[node];
 }
 
 static void
@@ -540,7 +540,7 @@ walk_ops(struct verify *v, struct tb_err *e)
 {
     if (store_inspect_log_floors(v->here, take_by_node, &v->here_floor, e) == TB_OK)
         TB_TRY(sync_centre_floors(v->there, take_by_node, &v->there_floor, e));
-    for (int64_t node = 0; node < MAX_NODES && e->code == TB_OK; node++)
+    for (int64_t node = 0; node < STORE_NODES && e->code == TB_OK; node++)
         if (v->here_upto.v[node] > 0 && v->there_upto.v[node] > 0)
             TB_TRY(walk(v, COMPARE_OP_SPANS, node, SYNC_OP, walk_span, e));
     return e->code;

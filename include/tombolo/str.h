@@ -52,6 +52,9 @@ size_t tb_str_utf8_length(tb_str s);
 /* All of s is a decimal number in 0..max; *out is written only then. No sign, no blanks, no empty text. */
 bool tb_str_to_uint(tb_str s, uint64_t max, uint64_t *out);
 
+/* The value of a hexadecimal digit, 0..15; -1: c is none. */
+int tb_hex_of(char c);
+
 /* A finite decimal number, all of s: digits with sign, point and exponent. false: out is as before. */
 bool tb_str_to_double(tb_str s, double *out);
 

@@ -147,6 +147,16 @@ tb_str_trim(tb_str s)
     return s;
 }
 
+int
+tb_hex_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
 bool
 tb_str_to_double(tb_str s, double *out)
 {

@@ -87,7 +87,7 @@ chat_close(struct chat **c)
     chat_limit_free(&(*c)->sends);
     chat_limit_free(&(*c)->accounts);
     chat_limit_free(&(*c)->addresses);
-    tb_buf_fini(&(*c)->registration_token);
+    tb_buf_wipe(&(*c)->registration_token);
     tb_free(*c);
     *c = NULL;
 }

@@ -13,7 +13,6 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "store/hlc.h"
 
 #include <inttypes.h>
 
@@ -646,16 +645,6 @@ feed_on_proof(struct client *c)
 
 /* ---- live ---- */
 
-/* After the batch was handed out: this ends connections. */
-static void
-end_tokens(struct live *l, const struct store_batch *b)
-{
-    for (size_t i = 0; i < b->n; i++)
-        if (b->events[i].op.kind == OP_PASSWORD_CHANGED)
-            live_end_tokens(l, b->events[i].op.password_changed.user_id,
-                            hlc_ms(b->events[i].op.password_changed.stamp));
-}
-
 void
 feed_on_batch(void *ctx, struct store_batch *b)
 {
@@ -673,7 +662,7 @@ feed_on_batch(void *ctx, struct store_batch *b)
     finish_touched(l, b->offset);
     l->is_feeding = false;
     tb_buf_fini(&args);
-    end_tokens(l, b);
+    users_end_tokens(l, b);
 }
 
 static void

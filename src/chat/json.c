@@ -2,7 +2,6 @@
 #include "json.h"
 
 #include <math.h>
-#include <sodium.h>
 #include <stdlib.h>
 
 /* JSON_ALLOW_NUL: content may hold \u0000. Numbers are doubles as in JavaScript: one that is too large for an id is
@@ -19,16 +18,20 @@ struct mending {
 };
 
 /* The value of \uXXXX at p, or -1. */
-static long
+static int
 unit_at(const char *p, const char *end)
 {
-    char digits[5] = { 0 }, *stop;
+    int unit = 0;
 
     if (end - p < ESCAPE || p[0] != '\\' || p[1] != 'u')
         return -1;
-    memcpy(digits, p + 2, 4);
-    long unit = strtol(digits, &stop, 16);
-    return stop == digits + 4 ? unit : -1;
+    for (int i = 2; i < ESCAPE; i++) {
+        int digit = tb_hex_of(p[i]);
+        if (digit < 0)
+            return -1;
+        unit = unit << 4 | digit;
+    }
+    return unit;
 }
 
 static void
@@ -39,13 +42,13 @@ replace(struct mending *m, char *escape)
 }
 
 static bool
-is_high(long unit)
+is_high(int unit)
 {
     return unit >= 0xD800 && unit <= 0xDBFF;
 }
 
 static bool
-is_low(long unit)
+is_low(int unit)
 {
     return unit >= 0xDC00 && unit <= 0xDFFF;
 }
@@ -54,7 +57,7 @@ is_low(long unit)
 static char *
 mend_escape(struct mending *m, char *p, bool is_key)
 {
-    long unit = unit_at(p, m->end);
+    int unit = unit_at(p, m->end);
 
     if (unit < 0)
         return m->end - p < 2 ? m->end : p + 2;
@@ -93,12 +96,18 @@ mend_string(struct mending *m, char *p)
     return end < m->end ? end + 1 : end;
 }
 
+/* What is no number of JSON stays as it is: digits behind a 0, a point without digits, a second sign. */
 static char *
 mend_number(struct mending *m, char *p)
 {
-    size_t n = strspn(p, "0123456789+-.eE");
+    size_t      n = strspn(p, "0123456789+-.eE");
+    const char *digits = *p == '-' ? p + 1 : p, *point = memchr(p, '.', n);
+    bool        is_number = *digits != '0' || digits[1] == '.' || digits[1] == 'e' || digits[1] == 'E';
+    char       *end;
 
-    if (isinf(strtod(p, NULL)) && n >= TOO_LARGE.n) {
+    if (point != NULL && (point[1] < '0' || point[1] > '9'))
+        is_number = false;
+    if (is_number && isinf(strtod(p, &end)) && end == p + n) {
         memset(p, ' ', n);
         memcpy(p, TOO_LARGE.p, TOO_LARGE.n);
         m->has_changed = true;
@@ -133,7 +142,6 @@ chat_json_load(tb_str text, json_error_t *why)
     tb_buf_add(&copy, text);            /* ends in a NUL, where numbers stop */
     if (mend(copy.p, copy.n))
         root = json_loadb(copy.p, copy.n, LOAD_FLAGS, why);
-    sodium_memzero(copy.p, copy.n);     /* it may hold a password */
-    tb_buf_fini(&copy);
+    tb_buf_wipe(&copy);                 /* it may hold a password */
     return root;
 }

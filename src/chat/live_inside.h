@@ -144,8 +144,8 @@ void         user_add_client(struct user *u, struct client *c);
 void         user_remove_client(struct client *c);      /* the user may be gone with it */
 void         users_drop_expired(struct live *l);        /* closes the sockets whose tokens have expired */
 
-/* Closes the user's sockets whose tokens are of an older generation (struct store_who). Not while a batch is handed out. */
-void live_end_tokens(struct live *l, int64_t user_id, int64_t generation);
+/* Closes the sockets whose tokens a batch has ended: their user has a new password (struct store_who). After it was handed out. */
+void         users_end_tokens(struct live *l, const struct store_batch *b);
 
 tb_str       live_room_name(int64_t room_id, char out[24]);
 

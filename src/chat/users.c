@@ -1,6 +1,8 @@
 /* Whose the sockets are: a user is here while they have sockets, or while others still take them for online. */
 #include "live_inside.h"
 
+#include "store/hlc.h"
+
 #include <assert.h>
 
 struct user *
@@ -56,7 +58,7 @@ user_add_client(struct user *u, struct client *c)
     u->offline_at_ms = 0;
 }
 
-/* When nobody else is left of him: where he was, so that those who shared a room with him can be told. */
+/* With their last socket: where they were, so that those who shared a room with them can be told. */
 static void
 keep_left_rooms(struct user *u, const struct sio_socket *socket)
 {
@@ -85,7 +87,7 @@ user_remove_client(struct client *c)
             keep_left_rooms(u, c->socket);
         presence_went(c->live, u);
     } else {
-        live_forget_user(c->live, u);   /* nobody ever heard of him */
+        live_forget_user(c->live, u);   /* nobody was told of them */
     }
 }
 
@@ -120,13 +122,15 @@ drop_those(struct user *u, bool (*is_over)(const struct client *c, int64_t when)
 }
 
 void
-live_end_tokens(struct live *l, int64_t user_id, int64_t generation)
+users_end_tokens(struct live *l, const struct store_batch *b)
 {
-    struct user *u = live_find_user(l, user_id);
-
     assert(!l->is_feeding);
-    if (u != NULL)
-        drop_those(u, is_of_before, generation);
+    for (size_t i = 0; i < b->n; i++) {
+        const struct op *op = &b->events[i].op;
+        struct user     *u = op->kind == OP_PASSWORD_CHANGED ? live_find_user(l, op->password_changed.user_id) : NULL;
+        if (u != NULL)
+            drop_those(u, is_of_before, hlc_ms(op->password_changed.stamp));
+    }
 }
 
 void

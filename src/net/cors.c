@@ -100,22 +100,6 @@ net_cors_add(struct net *net, h2o_req_t *req)
     add(req, TB_LIT("access-control-expose-headers"), TB_LIT("retry-after, x-request-id"));
 }
 
-/* Before there is a request: the same for an answer that is written by hand. */
-void
-net_cors_write(const struct net *net, tb_str origin, struct tb_buf *out)
-{
-    if (net->cors_origins[0] == '\0')
-        return;
-    if (net->cors_is_any) {
-        tb_buf_add(out, TB_LIT("access-control-allow-origin: *\r\n"));
-    } else {
-        tb_buf_add(out, TB_LIT("vary: origin\r\n"));
-        if (origin.n > 0 && is_listed(net->cors_origins, origin))
-            tb_buf_printf(out, "access-control-allow-origin: " TB_STR_FMT "\r\naccess-control-allow-credentials: true\r\n",
-                          TB_STR_ARG(origin));
-    }
-}
-
 /* ---- pages of our own ---- */
 
 static tb_str

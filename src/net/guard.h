@@ -19,7 +19,7 @@
     X(NET_GUARD_HEAD_SIZE,     "head_size", 431)          /* header_bytes, over HTTP/1 */                                      \
     X(NET_GUARD_LENGTH,        "length", 400)             /* Content-Length no number, twice, or beside Transfer-Encoding */   \
     X(NET_GUARD_CODING,        "transfer_encoding", 400)  /* anything but "chunked", once, in HTTP/1.1 */                      \
-    X(NET_GUARD_HOST,          "host", 400)               /* twice, or none in HTTP/1.1 */                                       \
+    X(NET_GUARD_HOST,          "host", 400)               /* twice, or none in HTTP/1.1 */                                     \
     X(NET_GUARD_CHUNK,         "chunk", 400)                                                                                  \
     X(NET_GUARD_PREFACE,       "preface", 400)            /* of HTTP/2, broken or not wanted */                                \
     X(NET_GUARD_FRAME,         "frame", 400)              /* not as RFC 9113 wants it */                                       \

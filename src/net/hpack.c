@@ -6,9 +6,8 @@ enum {
     STATIC_ENTRIES = 61,
     ENTRY_OVERHEAD = 32,            /* section 4.1 */
     INTEGER_OCTETS = 4,             /* behind the prefix; h2o takes no more either */
+    COOKIE = 32,                    /* its index in the static table, by which every encoder names it */
 };
-
-enum { COOKIE = 32 };           /* its index in the static table, by which every encoder names it */
 
 enum kind { INDEXED, LITERAL_INDEXED, LITERAL, SIZE_UPDATE };
 

@@ -301,5 +301,4 @@ enum { NET_PREFLIGHT_HEADERS = 3 };
 bool net_cors_is_preflight(const struct net *, const h2o_req_t *);
 struct net_response net_cors_preflight(const h2o_req_t *, struct net_header headers[NET_PREFLIGHT_HEADERS]);
 void net_cors_add(struct net *, h2o_req_t *);
-void net_cors_write(const struct net *net, tb_str origin, struct tb_buf *out);    /* header lines */
 bool net_cors_is_own(const struct net_conn *c, const h2o_req_t *req);              /* a page of the host that it was sent to */

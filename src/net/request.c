@@ -343,7 +343,7 @@ reason_of(int status)
         { 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 304, "Not Modified" },
         { 308, "Permanent Redirect" }, { 400, "Bad Request" },
         { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
-        { 408, "Request Timeout" }, { 409, "Conflict" }, { 413, "Content Too Large" },
+        { 409, "Conflict" }, { 413, "Content Too Large" },
         { 415, "Unsupported Media Type" }, { 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
         { 431, "Request Header Fields Too Large" },
         { 500, "Internal Server Error" }, { 503, "Service Unavailable" }, { 507, "Insufficient Storage" },

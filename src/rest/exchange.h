@@ -49,9 +49,9 @@ struct rest_route {
     void             (*render)(struct rest_exchange *, struct tb_json *);
 };
 
-/* The route for method and path. NULL: TB_ENOTFOUND, or TB_EMETHOD with the methods that are allowed in *methods.
- * HEAD is served as GET. *wild as in rest_path_matches. */
-const struct rest_route *rest_route_find(tb_str method, tb_str path, tb_str *wild, struct tb_buf *methods,
+/* The route for method and path, as the request has it: its escapes are decoded in mem, but for private routes. NULL: TB_ENOTFOUND,
+ * or TB_EMETHOD with the methods that are allowed in *methods. HEAD is served as GET. *wild as in rest_path_matches. */
+const struct rest_route *rest_route_find(tb_str method, tb_str path, struct tb_arena *mem, tb_str *wild, struct tb_buf *methods,
                                          struct tb_err *e);
 
 /* For what is kept by route. */

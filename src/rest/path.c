@@ -3,23 +3,13 @@
 
 #include "base/scan.h"
 
-static int
-hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
 /* The byte of "%XX" at p, or -1: it is none, or a slash. */
 static int
 escaped_at(tb_str text, size_t i)
 {
     if (text.p[i] != '%' || text.n - i < 3)
         return -1;
-    int high = hex_of(text.p[i + 1]), low = hex_of(text.p[i + 2]);
+    int high = tb_hex_of(text.p[i + 1]), low = tb_hex_of(text.p[i + 2]);
     int byte = high < 0 || low < 0 ? -1 : high * 16 + low;
     return byte == '/' ? -1 : byte;
 }

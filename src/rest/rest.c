@@ -246,7 +246,7 @@ rest_on_request(void *rest, struct net_request *http)
     struct tb_arena          mem = { 0 };
     struct tb_err            e = { .code = TB_OK };
     tb_str                   wild = TB_STR_NULL;
-    const struct rest_route *route = rest_route_find(http->method, rest_unescape(http->path, &mem), &wild, &allow, &e);
+    const struct rest_route *route = rest_route_find(http->method, http->path, &mem, &wild, &allow, &e);
 
     assert(tb_thread_is(TB_LOOP));
     if (route != NULL)

@@ -560,13 +560,15 @@ allow(struct tb_buf *methods, const char *method)
 }
 
 const struct rest_route *
-rest_route_find(tb_str method, tb_str path, tb_str *wild, struct tb_buf *methods, struct tb_err *e)
+rest_route_find(tb_str method, tb_str path, struct tb_arena *mem, tb_str *wild, struct tb_buf *methods, struct tb_err *e)
 {
+    tb_str plain = rest_unescape(path, mem);
     tb_str wanted = tb_str_eq(method, TB_LIT("HEAD")) ? TB_LIT("GET") : method;
 
-    /* What is private the old backend had not, and proxies may close it by its name as it is. */
+    /* What is private the old backend had not, and proxies may close it by its name as it is written. */
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        if (!rest_path_matches(path, tb_str_of(routes[i].path), !routes[i].is_private, wild))
+        bool is_private = routes[i].is_private;
+        if (!rest_path_matches(is_private ? path : plain, tb_str_of(routes[i].path), !is_private, wild))
             continue;
         if (tb_str_eq(wanted, tb_str_of(routes[i].method)))
             return &routes[i];

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MAX_NODES = 4096 };      /* node numbers are 0..4095 */
 
 struct origin_state {           /* how far one origin's ops have been followed */
     bool         is_started;
@@ -33,7 +32,7 @@ struct check {
     void      (*report)(void *ctx, tb_str line);
     void       *ctx;
     size_t      n_faults, n_of_part;
-    struct origin_state origins[MAX_NODES];
+    struct origin_state origins[STORE_NODES];
     struct chain before; /* of the position before the one that is looked at */
     bool has_before;
 };
@@ -211,7 +210,7 @@ check_vector(struct check *c, struct tb_err *e)
 
     while (db_next(&c->db, st, e)) {
         int64_t node = db_col_int(st, 0), seq = db_col_int(st, 1);
-        if (node < 0 || node >= MAX_NODES)
+        if (node < 0 || node >= STORE_NODES)
             fault(c, "origin: node %" PRId64 " is none", node);
         else if (!c->origins[node].is_started && start_origin(c, (uint32_t)node, e) != TB_OK)
             break;
@@ -235,7 +234,7 @@ walk_journal(struct check *c, struct tb_err *e)
     st = db_query(&c->db, Q_TAIL, ARGS(I(0)), e);
     while (db_next(&c->db, st, e)) {
         int64_t node = db_col_int(st, 1);
-        if (node < 0 || node >= MAX_NODES) {
+        if (node < 0 || node >= STORE_NODES) {
             fault(c, "journal: position %" PRId64 ": node %" PRId64 " is none", db_col_int(st, 0), node);
             continue;
         }

@@ -19,6 +19,8 @@
 
 struct store;
 
+enum { STORE_NODES = 4096 };        /* sites of a centre at most; node numbers are below it, and 0 is that of a journal alone */
+
 struct store_settings {
     const char            *dir;             /* created with mode 0700 when missing; holds tombolo.db and its WAL */
     const char            *vfs;             /* SQLite VFS, NULL for the default */
@@ -319,7 +321,7 @@ struct store_status {
     int64_t  pushed_seq;        /* newest own op known to be at the centre */
     uint64_t n_ops, n_commits;  /* since start */
     uint64_t n_emails_parked, n_clock_doubts;       /* likewise; see remote.c and hlc.h */
-    uint32_t node;              /* 0..4095 */
+    uint32_t node;              /* 0..STORE_NODES - 1 */
     char     journal_uuid[37];
     char     centre_uuid[37];   /* when the store was opened; empty: no centre was known */
     int64_t  reissued_at;       /* ms; see store/reissue.h; 0: never */

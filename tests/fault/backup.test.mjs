@@ -133,7 +133,7 @@ test('a backup under load holds what was acknowledged before it began, is whole,
     sure.forEach((id) => assert.ok(there.has(id), `message ${id} was acknowledged before and is not there`));
   }
   await load.stop();
-  assert.ok(n > 3 * SENDERS, `only ${n} messages were sent while three backups were made, beside those that were under way`);
+  assert.ok(n >= 100, `only ${n} messages were sent while three backups were made`);
   assert.ok(walBytes(server) < 80e6, `the WAL has ${walBytes(server)} bytes`);
   await server.stop();
   whole(server.dir);

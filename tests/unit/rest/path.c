@@ -81,6 +81,7 @@ each_path_of_the_contract_has_its_methods(void **state)
         { "GET", "/app/0123456789ab/app.js", "", true }, { "GET", "/app/app.js", "", false },
         { "HEAD", "/", "", true },
         { "POST", "/Auth/LOGIN", "", true },             { "GET", "/Healthz", "", true },
+        { "GET", "/%72ooms", "", true },                 { "GET", "/%6Detrics", "", false },
         { "GET", "/Metrics", "", false },                { "GET", "/APP/", "", false },
         { "DELETE", "/rooms", "GET, HEAD, POST", false },
         { "GET", "/rooms/join", "POST", false },
@@ -98,13 +99,15 @@ each_path_of_the_contract_has_its_methods(void **state)
         struct tb_buf            allow = TB_BUF_INIT;
         struct tb_err            e = { .code = TB_OK };
         tb_str                   wild, method = tb_str_of(rows[i].method);
-        const struct rest_route *r = rest_route_find(method, tb_str_of(rows[i].path), &wild, &allow, &e);
+        struct tb_arena          mem = { 0 };
+        const struct rest_route *r = rest_route_find(method, tb_str_of(rows[i].path), &mem, &wild, &allow, &e);
         if ((r != NULL) != rows[i].found)
             fail_msg("%s %s", rows[i].method, rows[i].path);
         if (r == NULL) {
             assert_string_equal(rows[i].allow, allow.p ? allow.p : "");
             assert_int_equal(rows[i].allow[0] ? TB_EMETHOD : TB_ENOTFOUND, e.code);
         }
+        tb_arena_fini(&mem);
         tb_buf_fini(&allow);
     }
 }

@@ -114,6 +114,7 @@ take_facts(void *ctx, const struct row *r, struct tb_err *e)
     f->epoch = int_of(r, 2);
     f->last_seq = int_of(r, 3);
     f->n_parked = int_of(r, 4);
+    f->here_ago_ms = int_of(r, 5);
     return TB_OK;
 }
 
@@ -123,7 +124,7 @@ sync_centre_facts(struct sync_centre *c, uint32_t node, struct sync_centre_facts
     int64_t exists = 0;
     size_t  n;
 
-    *out = (struct sync_centre_facts){ 0 };
+    *out = (struct sync_centre_facts){ .here_ago_ms = SYNC_NEVER_HERE };
     *e = (struct tb_err){ 0 };
     if (link_ask_int(&c->link, "schema", "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE()"
                      " AND table_name=_utf8mb4 X'736368656d615f76657273696f6e'", &exists, e) != TB_OK)
@@ -135,9 +136,10 @@ sync_centre_facts(struct sync_centre *c, uint32_t node, struct sync_centre_facts
     if (out->schema == 0)       /* a first step that did not go through */
         return TB_OK;
     SAY(c, "SELECT COALESCE((SELECT `uuid` FROM `centre` WHERE `id`=1),''),COALESCE(s.`uuid`,''),COALESCE(s.`epoch`,0),"
-           "COALESCE(s.`last_seq`,0),(SELECT COUNT(*) FROM `parked` WHERE `node`=%" PRIu32 ")"
+           "COALESCE(s.`last_seq`,0),(SELECT COUNT(*) FROM `parked` WHERE `node`=%" PRIu32 "),"
+           SQL_HERE_AGO_MS("s.")
            " FROM (SELECT 1 AS one) o LEFT JOIN `site` s ON s.`id`=%" PRIu32, node, node);
-    return each_row(c, "facts", 5, 1, take_facts, out, &n, e);
+    return each_row(c, "facts", 6, 1, take_facts, out, &n, e);
 }
 
 static enum tb_code

@@ -24,6 +24,7 @@ struct sync_centre_facts {
     char    centre_uuid[37];        /* "": nobody has enrolled */
     char    journal_uuid[37];       /* who has our node number there; "": nobody */
     int64_t epoch, last_seq;        /* of that journal, as it is known there */
+    int64_t here_ago_ms;            /* since it said last that it is here; INT64_MAX: never */
     int64_t n_parked;               /* ops of that node whose effect was refused */
 };
 enum tb_code sync_centre_facts(struct sync_centre *c, uint32_t node, struct sync_centre_facts *out, struct tb_err *e)

@@ -140,6 +140,8 @@ engine_rest(struct sync_engine *s, const struct tb_err *e)
     int64_t ms = rest_ms(s);
 
     tell(s, e, ms);
+    if (e->code == TB_EDENIED)          /* there it is, and it will not give a number however long it is asked */
+        store_stop_waiting(s->with.store, STORE_AWAITS_NUMBER);
     drop(s);
     s->try_at_ms = engine_now_ms(s) + ms;
     engine_move(s, SYNC_RESTING);
@@ -158,6 +160,8 @@ engine_diverge(struct sync_engine *s, const struct tb_err *e)
 {
     drop(s);
     pass_on(s, e);
+    store_stop_waiting(s->with.store, STORE_AWAITS_NUMBER);
+    store_stop_waiting(s->with.store, STORE_AWAITS_CENTRE);
     log_error("sync.diverged", "why=\"%s\"", e->why);     /* before others can see the state: they look here for why */
     engine_move(s, SYNC_DIVERGED);
 }
@@ -322,6 +326,8 @@ sync_engine_pause(struct sync_engine *s, bool is_paused)
         return;
     log_info(is_paused ? "sync.paused" : "sync.resumed", "at=%" PRId64, s->pushed_seq);
     s->is_paused = is_paused;
+    if (is_paused)
+        store_stop_waiting(s->with.store, STORE_AWAITS_NUMBER);
     s->is_told_up = false;
     s->n_failures = 0;
     s->try_at_ms = engine_now_ms(s);

@@ -44,7 +44,6 @@ struct sync_engine_settings {
     struct sync_facts     *facts;
     size_t                 batch;       /* ops in one batch, at least 1 */
     struct sync_keep keep;                                   /* in op_log; days 0: for ever */
-    bool                   is_restore;  /* see sync.h */
     uint64_t               seed;        /* of the chance in resting; not 0 */
     void                 (*on_failure)(void *ctx, const struct tb_err *why);    /* hears each one; NULL: nobody does */
     void                  *failure_ctx;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 enum { RESTORE_BYTES = 8 << 20 };       /* of bodies that come back at once */
+enum { RESTORE_DONE = -1 };             /* as restore_upto */
 
 /* ---- the journal ---- */
 
@@ -206,8 +207,7 @@ begin_epoch(struct sync_engine *s)
     uint32_t epoch = (s->me.epoch > s->epoch_there ? s->me.epoch : s->epoch_there) + 1;
 
     log_warn("sync.restored", "up_to=%" PRId64 " epoch=%" PRIu32, s->restore_upto, epoch);
-    s->restore_upto = 0;
-    s->has_taken_over = true;
+    s->restore_upto = RESTORE_DONE;
     s->ask.set_epoch = (struct store_set_epoch){ .epoch = epoch };
     ready(s);
     store_set_epoch(s->with.store, &s->ask.set_epoch);
@@ -222,7 +222,7 @@ enrol_restore(struct sync_engine *s)
         return;
     if (store_follow_identity(s->follower, &s->me, &e) != TB_OK)
         engine_rest(s, &e);
-    else if (s->restore_upto == 0)
+    else if (s->restore_upto == RESTORE_DONE)
         engine_move(s, SYNC_ENROLLING);
     else if (s->me.own_seq < s->restore_upto)
         restore_some(s);
@@ -294,7 +294,14 @@ find_their_end(struct sync_engine *s, const struct sync_place *p, bool *is_here,
 static bool
 must_take_over(const struct sync_engine *s)
 {
-    return s->with.is_restore && !s->has_taken_over && s->me.own_seq > 0;
+    return s->me.restored != STORE_NOT_RESTORED;
+}
+
+/* Were it to, whoever works with the original would be out: a restore that is tried out must not do that by accident. */
+static bool
+is_original_in_use(const struct sync_engine *s, const struct sync_place *p)
+{
+    return s->me.restored == STORE_RESTORED && p->here_ago_ms < SYNC_GONE_MS;
 }
 
 /* FITS_NOT: *e says why, and trying again would not help; any other failure has another code than TB_ECONFLICT. */
@@ -316,7 +323,7 @@ judge(struct sync_engine *s, const struct sync_place *p, struct tb_err *e)
                 " enroll", me->node, p->owner_uuid, me->journal_uuid);
         return FITS_NOT;
     }
-    if (me->epoch < p->epoch && !s->with.is_restore) {
+    if (me->epoch < p->epoch && me->restored == STORE_NOT_RESTORED) {
         tb_fail(e, TB_ECONFLICT, NULL, "the centre knows epoch %" PRIu32 " of this journal, this is %" PRIu32
                 ": a copy of it is in use", p->epoch, me->epoch);
         return FITS_NOT;
@@ -325,8 +332,15 @@ judge(struct sync_engine *s, const struct sync_place *p, struct tb_err *e)
     TB_TRY(is_longer ? find_our_end(s, p, &is_common, e) : find_their_end(s, p, &is_common, e));
     if (e->code != TB_OK)
         return FITS_NOT;
-    if (is_common)
-        return is_longer || must_take_over(s) ? WAS_RESTORED : FITS;
+    if (is_common && !is_longer && !must_take_over(s))
+        return FITS;
+    if (is_common && !is_original_in_use(s, p))
+        return WAS_RESTORED;
+    if (is_common) {
+        tb_fail(e, TB_EBUSY, NULL, "the original of this restored journal was at the centre within the last 10 minutes;"
+                " see tombolo restore --take-over");
+        return FITS_NOT;
+    }
     tb_fail(e, TB_ECONFLICT, NULL, "our op %" PRId64 " is another one at the centre: a copy of this journal has written there;"
             " see tombolo sync rejoin", is_longer ? me->own_seq : p->last_seq);
     return FITS_NOT;

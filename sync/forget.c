@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 enum {
-    LOOK_MS = 3600000,  /* how often it is asked what may go, and said that we are here */
+    HERE_MS = 60000,    /* how often it is said that we are here: well below SYNC_GONE_MS */
+    LOOK_MS = 3600000,  /* how often it is asked what may go */
     OPS_A_STEP = 1000,  /* some ten milliseconds of the centre's */
     PAUSE_PER_STEP = 9, /* times what a step took: others use the centre as well */
     DOUBT_MS = 86400000,
@@ -18,7 +19,7 @@ enum {
 enum tb_code
 forget_begin(struct sync_engine *s, struct tb_err *e)
 {
-    s->forgetting = (struct forgetting){ .look_at_ms = engine_now_ms(s) };
+    s->forgetting = (struct forgetting){ .look_at_ms = engine_now_ms(s), .say_at_ms = engine_now_ms(s) + HERE_MS };
     return s->with.target->ops->say_here(s->with.target, &s->me, e);
 }
 
@@ -37,8 +38,8 @@ look(struct sync_engine *s, struct tb_err *e)
     int64_t was = f->floor;
 
     f->look_at_ms = engine_now_ms(s) + LOOK_MS;
-    if (t->ops->say_here(t, &s->me, e) != TB_OK || !is_wanted(s))
-        return e->code;
+    if (!is_wanted(s))
+        return TB_OK;
     if (t->ops->raise_floor(t, &s->me, &s->with.keep, &f->floor, e) != TB_OK)
         return e->code;
     if (f->floor > was)
@@ -70,6 +71,10 @@ forget_some(struct sync_engine *s, struct tb_err *e)
     struct store_status store;
     int64_t now = engine_now_ms(s);
 
+    if (now >= s->forgetting.say_at_ms) {
+        s->forgetting.say_at_ms = now + HERE_MS;
+        return s->with.target->ops->say_here(s->with.target, &s->me, e);
+    }
     store_status(s->with.store, &store);
     if (store.own_seq > s->pushed_seq || now < s->forgetting.not_before_ms)
         return TB_OK;

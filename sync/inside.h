@@ -33,7 +33,7 @@ struct sending {                /* of the tables */
 struct forgetting { /* of ops in the centre's op_log, on this link */
     int64_t floor;  /* up to there they may go */
     bool has_more;
-    int64_t look_at_ms, not_before_ms; /* monotonic */
+    int64_t say_at_ms, look_at_ms, not_before_ms; /* monotonic */
 };
 
 enum asked { ASKED_NOTHING, ASKED_UNDER_WAY, ASKED_DONE };      /* of the store, before the first push */
@@ -82,9 +82,8 @@ struct sync_engine {
         struct store_restore_own restore;
         struct store_set_epoch   set_epoch;
     } ask;
-    int64_t            restore_upto;            /* own ops that the journal has lost and the centre has */
+    int64_t            restore_upto;            /* up to here own ops are the centre's to give back; see enrol.c */
     uint32_t           epoch_there;             /* as of the last enrolment */
-    bool               has_taken_over;          /* with.is_restore: done */
     bool               holds_users;             /* the store takes nothing from users until they are back */
     struct tb_arena    mem;                     /* of these */
     struct store_entry entries[STORE_REMOTE_MAX];

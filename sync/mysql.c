@@ -79,7 +79,7 @@ check_server(struct mysql_target *m, struct tb_err *e)
         link_ask_int(&m->link, "packet", "SELECT @@max_allowed_packet", &max_packet, e) != TB_OK)
         return e->code;
     if (folds_names != 0)
-        return tb_fail(e, TB_EIO, NULL,
+        return tb_fail(e, TB_EDENIED, NULL,
                        "the server folds the case of table names: make it anew with lower_case_table_names=0");
     m->link.max_packet = (size_t)max_packet;
     m->target.max_body_bytes = m->link.max_packet / PACKET_SHARE;
@@ -102,12 +102,20 @@ warn_unverified(struct mysql_target *m)
 }
 
 static enum tb_code
+tell_refusal(const struct mysql_target *m, struct tb_err *e)
+{
+    if (e->code != TB_OK && link_was_refused(&m->link))
+        e->code = TB_EDENIED;
+    return e->code;
+}
+
+static enum tb_code
 connect_to(struct sync_target *t, struct tb_err *e)
 {
     struct mysql_target *m = self(t);
 
     if (link_open(&m->link, &m->url, m->settings.connect_timeout_ms, m->settings.io_timeout_ms, e) != TB_OK)
-        return e->code;
+        return tell_refusal(m, e);
     set_fd(m, (int)m->link.sql->net.fd);
     warn_unverified(m);
     return link_settle(&m->link, e) == TB_OK ? check_server(m, e) : e->code;
@@ -193,7 +201,7 @@ migrate(struct sync_target *t, struct tb_err *e)
     if (read_version(m, &version, e) != TB_OK)
         return e->code;
     if (version > newest + 1)       /* steps only add, and a program one behind is promised to work */
-        return tb_fail(e, TB_EIO, NULL, "the centre has schema %" PRId64 ", this program knows up to %" PRId64
+        return tb_fail(e, TB_EDENIED, NULL, "the centre has schema %" PRId64 ", this program knows up to %" PRId64
                        ": use a newer tombolo", version, newest);
     if (version >= newest)
         return TB_OK;
@@ -203,7 +211,7 @@ migrate(struct sync_target *t, struct tb_err *e)
     if (got != 1)
         return tb_fail(e, TB_EIO, NULL, "schema lock: another site holds it");
     if (step_up(m, e) != TB_OK)
-        return e->code;             /* the lock goes with the connection */
+        return tell_refusal(m, e);  /* the lock goes with the connection */
     return link_ask_int(&m->link, "schema lock", "SELECT COALESCE(RELEASE_LOCK(" SCHEMA_LOCK "),0)", &got, e);
 }
 
@@ -240,29 +248,30 @@ static enum tb_code
 enrol(struct sync_target *t, const struct store_identity *me, struct sync_place *out, struct tb_err *e)
 {
     struct mysql_target *m = self(t);
-    char                 sql[384];
+    char                 sql[512];
     struct link_rows     rows;
-    tb_str               column[8] = { 0 };
-    uint64_t             epoch = 0, last_seq = 0, now_ms = 0, floor = 0;
+    tb_str               column[9] = { 0 };
+    uint64_t             epoch = 0, last_seq = 0, now_ms = 0, floor = 0, here_ago_ms = 0;
 
     write_claims(m, me);
     if (link_run(&m->link, "enrol", tb_buf_str(&m->scratch), e) != TB_OK)
-        return e->code;
+        return tell_refusal(m, e);
     snprintf(sql, sizeof sql,
         "SELECT c.`uuid`,s.`uuid`,s.`epoch`,s.`last_seq`,s.`chain`,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS "
         "UNSIGNED),s.`floor`,"
-        "COALESCE(f.`chain`,X'') FROM `site` s JOIN `centre` c ON c.`id`=1 LEFT JOIN `op_floor` f ON f.`node`=s.`id`"
-        " AND f.`seq`=s.`floor` WHERE s.`id`=%" PRIu32, me->node);
-    if (link_ask(&m->link, "enrol", sql, 8, &rows, column, e) != TB_OK) {
+        "COALESCE(f.`chain`,X'')," SQL_HERE_AGO_MS("s.") " FROM `site` s JOIN `centre` c ON c.`id`=1"
+        " LEFT JOIN `op_floor` f ON f.`node`=s.`id` AND f.`seq`=s.`floor` WHERE s.`id`=%" PRIu32, me->node);
+    if (link_ask(&m->link, "enrol", sql, 9, &rows, column, e) != TB_OK) {
         link_rows_free(&rows);
         return e->code;
     }
     bool is_sound = tb_str_to_uint(column[2], UINT32_MAX, &epoch) && tb_str_to_uint(column[3], INT64_MAX, &last_seq) &&
                     column[4].n == sizeof out->chain && tb_str_to_uint(column[5], INT64_MAX, &now_ms) &&
-                    tb_str_to_uint(column[6], INT64_MAX, &floor);
+                    tb_str_to_uint(column[6], INT64_MAX, &floor) &&
+                    tb_str_to_uint(column[8], INT64_MAX, &here_ago_ms);
     if (is_sound) {
         *out = (struct sync_place){ .epoch = (uint32_t)epoch, .last_seq = (int64_t)last_seq, .now_ms = (int64_t)now_ms,
-                                    .floor = (int64_t)floor };
+                                    .floor = (int64_t)floor, .here_ago_ms = (int64_t)here_ago_ms };
         copy_uuid(out->centre_uuid, column[0]);
         copy_uuid(out->owner_uuid, column[1]);
         memcpy(out->chain, column[4].p, sizeof out->chain);
@@ -390,7 +399,11 @@ say_here(struct sync_target *t, const struct store_identity *me, struct tb_err *
                   " WHERE `id`=%" PRIu32 " AND `uuid`=",
                   me->node);
     sql_add_text(&m->scratch, tb_str_of(me->journal_uuid));
-    tb_buf_printf(&m->scratch, " ON DUPLICATE KEY UPDATE `site`=`site_day`.`site`");
+    tb_buf_printf(&m->scratch, " ON DUPLICATE KEY UPDATE `site`=`site_day`.`site`;\n"
+                               "UPDATE `site` SET `here_at`=UTC_TIMESTAMP(3) WHERE `id`=%" PRIu32
+                               " AND `epoch`=%" PRIu32 " AND `uuid`=",
+                  me->node, me->epoch);
+    sql_add_text(&m->scratch, tb_str_of(me->journal_uuid));
     return link_run(&m->link, "day", tb_buf_str(&m->scratch), e);
 }
 

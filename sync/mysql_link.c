@@ -16,6 +16,7 @@
 enum { MAX_RESULTS = 100000 };
 
 /* What the centre's errors mean to who runs it; the number is in the log. */
+enum { NO_SUCH_DATABASE = 1049 };
 enum { OTHER, UNREACHABLE, LOST, ACCESS, SCHEMA, FENCED, LOCKED, CONTENT, FULL, READ_ONLY };
 static const char *const reasons[] = {
     [OTHER] = "other",     [UNREACHABLE] = "unreachable", [LOST] = "lost",     [ACCESS] = "access",
@@ -34,21 +35,27 @@ static const struct { unsigned code; int reason; } known[] = {
     { 1021, FULL }, { 1114, FULL }, { 1290, READ_ONLY }, { 1836, READ_ONLY },
 };
 
-static void
-count(unsigned code)
+static int
+reason_of(unsigned code)
 {
-    int reason = OTHER;
-
     for (size_t i = 0; i < TB_N(known); i++)
         if (known[i].code == code)
-            reason = known[i].reason;
-    tb_count(&errors, (size_t)reason);
+            return known[i].reason;
+    return OTHER;
+}
+
+bool
+link_was_refused(const struct mysql_link *l)
+{
+    unsigned code = mysql_errno(l->sql);
+
+    return reason_of(code) == ACCESS || code == NO_SUCH_DATABASE;
 }
 
 enum tb_code
 link_fail(struct mysql_link *l, const char *what, struct tb_err *e)
 {
-    count(mysql_errno(l->sql));
+    tb_count(&errors, (size_t)reason_of(mysql_errno(l->sql)));
     return tb_fail(e, TB_EIO, NULL, "%s: mysql %u: %s", what, mysql_errno(l->sql), mysql_error(l->sql));
 }
 
@@ -240,8 +247,8 @@ connect_fail(struct mysql_link *l, const struct sync_url *url, struct tb_err *e)
 
     if (hint == NULL)
         return link_fail(l, "connect", e);
-    count(mysql_errno(l->sql));
-    return tb_fail(e, TB_EIO, NULL, "connect: mysql %u: %s", mysql_errno(l->sql), hint);
+    tb_count(&errors, (size_t)reason_of(mysql_errno(l->sql)));
+    return tb_fail(e, TB_EDENIED, NULL, "connect: mysql %u: %s", mysql_errno(l->sql), hint);
 }
 
 enum tb_code

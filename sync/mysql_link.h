@@ -27,6 +27,9 @@ void link_close(struct mysql_link *l); /* whatever state it is in; may be closed
 /* What the library says about the call that has just failed. */
 enum tb_code link_fail(struct mysql_link *l, const char *what, struct tb_err *e);
 
+/* The last failure was the server's own word on who we are and what we may do: to ask again does not help. */
+bool link_was_refused(const struct mysql_link *l);
+
 struct link_results { /* of one text with several statements */
     size_t n;
     uint64_t first_rows, second_rows; /* rows that those statements found or changed */

@@ -159,7 +159,7 @@ start(struct sync *s, const struct sync_settings *with)
         .store = s->store, .clock = s->clock, .target = s->target, .inbox = s->inbox, .facts = &s->facts, .batch = with->batch,
         .keep = { .days = with->keep_days, .lease_days = with->lease_days },
                                         .on_synced = with->on_synced, .on_centre = with->on_centre, .synced_ctx = with->synced_ctx,
-        .is_restore = with->is_restore, .seed = make_seed(), .on_failure = keep_failure, .failure_ctx = s });
+        .seed = make_seed(), .on_failure = keep_failure, .failure_ctx = s });
     s->is_paused = s->dir != NULL && sync_is_paused_in(s->dir);
     sync_engine_pause(s->engine, s->is_paused);
     struct store_status now;

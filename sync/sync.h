@@ -10,6 +10,9 @@ struct sync;
 struct sync_target;
 struct sync_sent { int64_t message_id, sender_id; };
 
+/* A journal that has not been at the centre for so long is taken to be out of use: a restored copy may go on in its place. */
+enum { SYNC_GONE_MS = 600000 };
+
 struct sync_settings {
     struct store          *store;               /* open until sync_close has returned */
     const struct tb_clock *clock;
@@ -19,7 +22,6 @@ struct sync_settings {
     unsigned lease_days; /* a site that has been silent for longer is waited for no more */
     int                    connect_timeout_ms;
     int                    io_timeout_ms;       /* for one answer of the centre */
-    bool                   is_restore;          /* the journal was just put in its place: it takes over from whoever had its number */
     const char            *dir;                 /* the data folder, where it is kept that sync is paused; NULL: it is not kept */
     /* hears on the sync thread of messages that are at the centre since at (ms); sent is borrowed for the call; or NULL */
     void                 (*on_synced)(void *ctx, const struct sync_sent *sent, size_t n, int64_t at);

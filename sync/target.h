@@ -12,6 +12,8 @@
 
 enum { SYNC_UUID_SIZE = 37 };           /* text with its NUL */
 
+#define SYNC_NEVER_HERE INT64_MAX
+
 struct sync_place {                     /* where the centre stands with us */
     char     centre_uuid[SYNC_UUID_SIZE];
     char     owner_uuid[SYNC_UUID_SIZE];    /* the journal that has our node number there */
@@ -21,6 +23,7 @@ struct sync_place {                     /* where the centre stands with us */
     int64_t floor;                   /* ops of that node up to there have left op_log; 0: none has */
     uint8_t floor_chain[16];         /* of that op */
     int64_t now_ms;                        /* by the centre's clock; 0: it has none */
+    int64_t here_ago_ms;             /* since that journal said last that it is here; SYNC_NEVER_HERE */
 };
 
 struct sync_head {                      /* how far another site has come */
@@ -60,7 +63,7 @@ struct sync_target {
 #define SYNC_NO_NUMBER "the centre does not know our number any more"
 
 struct sync_target_ops {
-    /* Reaches the centre and settles the session. */
+    /* Reaches the centre and settles the session. TB_EDENIED, also of the next two: it is there and refuses us. */
     enum tb_code (*connect)(struct sync_target *, struct tb_err *e);
     /* Brings the schema up to this program's; a newer one stays as it is. */
     enum tb_code (*migrate)(struct sync_target *, struct tb_err *e);
@@ -88,7 +91,7 @@ struct sync_target_ops {
     /* What we have applied of others, so that the centre knows what all have. n > 0. */
     enum tb_code (*tell_seen)(struct sync_target *, const struct store_identity *me, const struct sync_seen *seen, size_t n,
                               struct tb_err *e);
-    /* We are here today, by the centre's calendar. */
+    /* We are here now, by the centre's clock, and today, by its calendar. */
     enum tb_code (*say_here)(struct sync_target *, const struct store_identity *me, struct tb_err *e);
     /* Ops of ours that all sites have which hold a lease, and that are older than keep->days, may leave op_log: *floor is the
      * newest of them, or of those that have left. */

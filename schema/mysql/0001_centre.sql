@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS `site` (
     `chain`    BINARY(16)  NOT NULL,        -- of that op
     `floor`    BIGINT      NOT NULL DEFAULT 0,  -- its ops up to here have left op_log
     `seen_at`  DATETIME(3) NOT NULL,        -- by the site's clock
+    `here_at`  DATETIME(3) NULL,            -- when its journal said last that it is here, by the centre's clock
     PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 

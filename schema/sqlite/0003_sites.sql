@@ -8,6 +8,10 @@ ALTER TABLE self ADD COLUMN reissued_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE self ADD COLUMN lost_from INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE self ADD COLUMN lost_upto INTEGER NOT NULL DEFAULT 0;
 
+-- 1: this journal was put here by tombolo restore, and has not met its centre since; 2: likewise, and it takes over from
+-- whoever has its number, however lately they were there. 0: neither.
+ALTER TABLE self ADD COLUMN restored INTEGER NOT NULL DEFAULT 0;
+
 -- When a message of another site came here by way of the centre (ms); 0: it is ours.
 ALTER TABLE message ADD COLUMN arrived_at INTEGER NOT NULL DEFAULT 0;
 

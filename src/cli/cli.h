@@ -22,7 +22,7 @@ struct options {
     size_t                n_operands;
     const char           *from;                     /* of import; NULL: not given */
     bool                  is_dry_run;
-    bool                  password_from_stdin, only_parked, is_forced, is_once;
+    bool                  password_from_stdin, only_parked, is_forced, is_once, takes_over;
     const char           *url, *interval;           /* NULL: not given */
     const char           *match, *limit, *after;    /* of lists; NULL: not given */
     bool                  is_self_signed;

@@ -32,6 +32,7 @@ static const struct option long_options[] = {
     { "password-stdin", no_argument, NULL, 'w' }, { "match", required_argument, NULL, 'm' },
     { "parked", no_argument, NULL, 'k' },       { "limit", required_argument, NULL, 'l' },
     { "after", required_argument, NULL, 'a' },  { "force", no_argument, NULL, 'F' },
+    { "take-over", no_argument, NULL, 'T' },
     { "url", required_argument, NULL, 'u' },    { "interval", required_argument, NULL, 'i' },
     { "once", no_argument, NULL, 'o' },
     { "self-signed", no_argument, NULL, 'S' },  { "days", required_argument, NULL, 'D' },
@@ -56,6 +57,7 @@ static const struct cli_option_help option_help[] = {
     { 'i', "  --interval SEC     how often to look: 0.1 to 3600; else 2, with --once 1\n" },
     { 'o', "  --once             one line, of one interval\n" },
     { 'F', "  --force            set the journal that is there aside, in a folder of its own\n" },
+    { 'T', "  --take-over        go on in place of the original, also if it was at the centre within the last ten minutes\n" },
     { 'S', "  --self-signed      make a key and a certificate for the names and addresses that follow\n" },
     { 'D', "  --days N           how long it is good; else 825\n" },
     { 'j', "  --json             data as JSON\n" },
@@ -323,7 +325,7 @@ static const struct command commands[] = {
       .help = "watch a running server: connections, rates, latencies, the centre; line by line where there is no terminal" },
     { .name = "backup", .takes = "cdsjH", .run = cli_backup, .operands = "FILE",
       .help = "copy the journal into a file (- is standard output), while the server works or without it, and check the copy" },
-    { .name = "restore", .takes = "FcdsjH", .run = cli_restore, .operands = "FILE",
+    { .name = "restore", .takes = "FTcdsjH", .run = cli_restore, .operands = "FILE",
       .help = "make a backup (- is standard input) the journal of the data folder, and fetch what it lacks from the centre" },
     { .name = "cert", .takes = "SDcdsjH", .run = cli_cert, .operands = "[NAME...]",
       .help = "say which certificate is in use, or make one for a network without any authority" },
@@ -492,6 +494,7 @@ take_option(struct options *o, const struct command *c, int letter, char **argv)
     case 'm': o->match = optarg; return true;
     case 'k': o->only_parked = true; return true;
     case 'F': o->is_forced = true; return true;
+    case 'T': o->takes_over = true; return true;
     case 'u': o->url = optarg; return true;
     case 'i': o->interval = optarg; return true;
     case 'o': o->is_once = true; return true;

@@ -2,6 +2,7 @@
  * backup lacks of what was there already is fetched at once, before any server starts: were people to write first, what they
  * write would stand where the lost changes were, and the centre would have to refuse the journal as a copy that was written to. */
 #include "backup.h"
+#include "sync.h"
 
 #include "serve/serve.h"
 #include "store/restore.h"
@@ -23,6 +24,7 @@ enum meeting { NO_CENTRE, PAUSED, MET, MISSED, APART };
 
 struct restored {
     struct store_restore r;
+    const struct tb_config *config;
     enum meeting         meeting;
     int64_t              n_back;                /* own changes that the centre has given back */
     char                 why[SYNC_WHY_SIZE];    /* missed, apart */
@@ -100,7 +102,7 @@ meet_centre(const struct tb_config *c, struct restored *d, struct tb_err *e)
 
     if (store_open(&store, &journal, e) != TB_OK)
         return e->code;
-    const struct sync_settings settings = { .store = store, .clock = &tb_clock_system, .url = c->sync.url, .is_restore = true,
+    const struct sync_settings settings = { .store = store, .clock = &tb_clock_system, .url = c->sync.url,
                                             .batch = (size_t)c->sync.batch, .io_timeout_ms = (int)c->sync.io_timeout_ms,
                                             .connect_timeout_ms = (int)c->sync.connect_timeout_ms };
     if (sync_open(&sync, &settings, e) == TB_OK)
@@ -110,6 +112,29 @@ meet_centre(const struct tb_config *c, struct restored *d, struct tb_err *e)
     d->n_back = now.own_seq - d->r.identity.own_seq;
     store_close(&store);
     return e->code;
+}
+
+/* Whoever works with the original would be out as soon as the copy reaches the centre. One that
+ * cannot be reached now is asked again before that (sync/enrol.c). */
+static enum tb_code
+check_original(void *ctx, const struct store_identity *copy, struct tb_err *e)
+{
+    const struct restored   *d = ctx;
+    struct sync_centre      *centre = NULL;
+    struct sync_centre_facts there = { 0 };
+    struct tb_err            away = { 0 };
+
+    if (d->r.takes_over || d->config->sync.url[0] == '\0' || sync_is_paused_in(d->r.dir))
+        return TB_OK;
+    bool is_known = cli_open_usual_centre(d->config, &centre, &away) == TB_OK &&
+                    sync_centre_facts(centre, copy->node, &there, &away) == TB_OK;
+    sync_centre_close(&centre);
+    if (!is_known || strcmp(there.journal_uuid, copy->journal_uuid) != 0 || there.here_ago_ms >= SYNC_GONE_MS)
+        return TB_OK;
+    return tb_fail(e, TB_ECONFLICT, NULL,
+                   "nothing has changed: the original was at the centre %" PRId64 " s ago, and would be"
+                   " out; to try a backup: --set sync.url=; to go on in its place: --take-over",
+                   there.here_ago_ms / 1000);
 }
 
 /* ---- telling ---- */
@@ -127,6 +152,12 @@ meeting_name(enum meeting m)
     return "none";
 }
 
+#define WRITES_WAIT                                                                              \
+    "Start the server: people can read, and writes\nare answered \"busy\" until it has reached the" \
+    " centre, which gives back what it has of this\njournal. To let people write before that:"      \
+    " tombolo sync alone. Sync may stop as diverged then,\nand tombolo sync rejoin gives what they"  \
+    " wrote new ids."
+
 static void
 tell_centre(const struct restored *d)
 {
@@ -136,18 +167,14 @@ tell_centre(const struct restored *d)
              "and the log tells of them (journal.step_back).");
         break;
     case PAUSED:
-        puts("Sync is paused (tombolo sync resume). Before anybody connects, start the server with nobody let in and resume: what\n"
-             "the centre has of this journal comes back then. If people come first, sync stops as diverged.");
+        puts("Sync is paused (tombolo sync resume). " WRITES_WAIT);
         break;
     case MET:
         printf("The centre was reached: %" PRId64 " changes that the backup did not have came back. Start the server; it goes on\n"
                "under the next epoch, and whoever still runs the original is refused by the centre from now on.\n", d->n_back);
         break;
     case MISSED:
-        printf("The centre was not reached (%s). Before anybody connects, the server must reach it once: what the centre has of this\n"
-               "journal comes back then (writes are answered with 503 meanwhile). Coming and going is stored as well: if people come\n"
-               "first, sync stops as diverged, and tombolo sync rejoin gives what they wrote new ids.\n",
-               d->why[0] != '\0' ? d->why : "it did not answer");
+        printf("The centre was not reached (%s). " WRITES_WAIT "\n", d->why[0] != '\0' ? d->why : "it did not answer");
         break;
     case APART:
         printf("The centre does not take it: %s\nService on site can begin; tombolo sync status says what to do.\n", d->why);
@@ -234,7 +261,11 @@ cli_restore(const struct options *o)
     }
     if (!cli_load_quietly(o, &c))
         return MISUSED;
-    struct restored d = { .r = { .dir = c.server.data, .may_replace = o->is_forced, .clock = &tb_clock_system, .report = report } };
+    struct restored d = { .r = { .dir = c.server.data, .may_replace = o->is_forced,
+                                 .clock = &tb_clock_system, .report = report,
+                                 .approve = check_original, .takes_over = o->takes_over },
+                          .config = &c };
+    d.r.ctx = &d;
     enum tb_code    code = restore(o, &c, &d, &e);
     if (code == TB_OK && o->as_json)
         tell_json(&c, &d);

@@ -3,6 +3,7 @@
 #include "sync.h"
 
 #include "control/client.h"
+#include "journal.h"
 #include "sync/sync.h"
 #include "sync/target.h"
 #include "sync/verify.h"
@@ -146,6 +147,27 @@ static enum exit_code
 run_resume(const struct options *o)
 {
     return pause_or_resume(o, false);
+}
+
+/* ---- tombolo sync alone ---- */
+
+static enum exit_code
+run_alone(const struct options *o)
+{
+    struct tb_config    c;
+    struct tb_err       e = { 0 };
+    struct cli_journal *j = NULL;
+
+    if (!cli_load_quietly(o, &c))
+        return MISUSED;
+    cli_journal_open(&j, &c);
+    TB_TRY(cli_journal_ask(j, "sync-alone", NULL, NULL, &e));
+    cli_journal_close(&j);
+    tb_config_fini(&c);
+    if (e.code != TB_OK)
+        return cli_failed(&e);
+    puts(o->as_json ? "{\"alone\":true}" : "Changes wait for the centre no longer.");
+    return FINE;
 }
 
 /* ---- tombolo sync verify ---- */
@@ -306,6 +328,8 @@ const struct command cli_sync_commands[] = {
       .help = "send parked ops again, all of them or those named; needs the running server" },
     { .name = "pause", .takes = "cdsjH", .run = run_pause, .help = "let go of the centre until resume, also after a restart" },
     { .name = "resume", .takes = "cdsjH", .run = run_resume, .help = "end a pause" },
+    { .name = "alone", .takes = "cdsjH", .run = run_alone,
+      .help = "let people write before a restored or new journal has met its centre" },
     { .name = "verify", .takes = "cdsjH", .run = run_verify,
       .help = "compare what is here with what is at the centre, and name every difference" },
     { .name = "migrate", .takes = "cdsjH", .run = run_migrate, .help = "bring the centre's tables to this program's schema" },

@@ -91,6 +91,29 @@ lag_ops(const struct status *s)
     return me != NULL ? me->own_seq - me->pushed_seq : 0;
 }
 
+/* What changes wait for, in the words of the control socket; NULL: nothing. Without a server what
+ * its start will wait for, as far as the journal says. */
+static const char *
+awaits(const struct status *s)
+{
+    const struct store_identity *me = s->journal != NULL ? store_inspect_identity(s->journal) : NULL;
+
+    if (s->server != NULL)
+        return server_text(s, "awaits");
+    bool was_restored = me != NULL && me->restored != STORE_NOT_RESTORED;
+    return s->address != NULL && was_restored && me->centre_uuid[0] != '\0' ? "centre" : NULL;
+}
+
+/* It has written before it met a centre. */
+static bool
+is_alone(const struct status *s)
+{
+    const struct store_identity *me = s->journal != NULL ? store_inspect_identity(s->journal) : NULL;
+
+    return s->address != NULL && me != NULL && me->centre_uuid[0] == '\0' && me->node == 0 &&
+           me->own_seq > 0;
+}
+
 struct origin_list {
     struct tb_json *json;       /* or NULL: as text */
     struct tb_buf  *text;
@@ -174,6 +197,8 @@ write_status_json(const struct status *s, struct tb_buf *out, struct tb_err *e)
     cli_put_bool(&j, "running", s->server != NULL);
     cli_put_str_or_null(&j, "state", server_text(s, "state"));
     cli_put_bool(&j, "paused", s->is_paused);
+    cli_put_str_or_null(&j, "awaits", awaits(s));
+    cli_put_bool(&j, "alone", is_alone(s));
     cli_put_int(&j, "lagOps", lag_ops(s));
     cli_put_int_or_null(&j, "lagSeconds", s->server != NULL, server_int(s, "lagSeconds"));
     cli_put_int_or_null(&j, "takenRows", is_taking(s), server_int(s, "takenRows"));
@@ -246,11 +271,28 @@ write_centre_text(const struct status *s, struct tb_buf *out)
                       s->centre.n_parked > 0 ? "; see tombolo sync parked" : "");
 }
 
+static void
+write_contact_text(const struct status *s, struct tb_buf *out)
+{
+    const char *what = awaits(s);
+
+    if (what != NULL && strcmp(what, "number") == 0)
+        tb_buf_add(out, TB_LIT("waits          for its number from the centre, for sync.first_contact_ms\n"
+                               "               at most; writes are answered busy until then\n"));
+    else if (what != NULL)
+        tb_buf_add(out, TB_LIT("waits          for its centre since it was restored; writes are answered\n"
+                               "               busy (tombolo sync alone lets people write before)\n"));
+    if (is_alone(s))
+        tb_buf_add(out, TB_LIT("alone          it has written as number 0 before it met the centre; if\n"
+                               "               that number is another's, tombolo sync enroll gives it one\n"));
+}
+
 static enum tb_code
 write_status_text(const struct status *s, struct tb_buf *out, struct tb_err *e)
 {
     write_server_text(s, out);
     tb_buf_printf(out, "paused         %s\n", s->is_paused ? "yes; tombolo sync resume ends it" : "no");
+    write_contact_text(s, out);
     if (s->server != NULL)
         tb_buf_printf(out, "behind         %" PRId64 " ops, %" PRId64 " s\n", lag_ops(s), server_int(s, "lagSeconds"));
     else

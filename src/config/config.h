@@ -122,6 +122,7 @@ struct tb_config {
         int64_t  batch;                     /* 2000 ops */
         int64_t  connect_timeout_ms;        /* 2000 */
         int64_t  io_timeout_ms;             /* 10000 */
+        int64_t  first_contact_ms;          /* 5000 */
         int64_t lease_days;         /* 90 */
     } sync;
     struct {

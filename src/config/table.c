@@ -218,6 +218,8 @@ const struct config_setting config_table[] = {
       .help = "time to reach it" },
     { AT(sync, io_timeout_ms), CONFIG_NUMBER, IN(sync, io_timeout_ms), .initial = "10000", .min = 100, .max = 600000,
       .help = "time for its answer" },
+    { AT(sync, first_contact_ms), CONFIG_NUMBER, IN(sync, first_contact_ms), .initial = "5000", .max = HOUR_MS,
+      .help = "time for a new site to get its number before it takes changes without; 0: changes wait for no centre" },
     { AT(sync, lease_days), CONFIG_NUMBER, IN(sync, lease_days), .initial = "90", .min = 1, .max = DAYS_MAX,
       .help = "how long the centre keeps changes for a site that is silent" },
 

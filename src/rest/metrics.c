@@ -93,7 +93,7 @@ write_store(struct tb_buf *out, const struct store *store)
 
     store_status(store, &s);
     gauge(out, "tombolo_journal_position", s.head_pos, "Head of the journal.");
-    gauge(out, "tombolo_journal_writable", s.is_writable && !s.is_full, "1: changes are taken.");
+    gauge(out, "tombolo_journal_writable", s.is_writable && !s.is_full && s.awaits == STORE_AWAITS_NOTHING, "1: changes are taken.");
     gauge(out, "tombolo_journal_size_bytes", s.size_bytes, "The database file.");
     gauge(out, "tombolo_journal_wal_bytes", s.wal_bytes, "What of the WAL is in use.");
     gauge(out, "tombolo_disk_free_bytes", s.free_bytes, "Free on the disk of the data folder.");

@@ -468,7 +468,7 @@ render_healthz(struct rest_exchange *x, struct tb_json *j)
     tb_json_end_object(j);
 }
 
-/* The centre being away shows, and makes nothing unready. */
+/* The centre being away shows, and makes nothing unready but a journal that must meet it first. */
 static void
 render_readyz(struct rest_exchange *x, struct tb_json *j)
 {
@@ -488,6 +488,8 @@ start_readyz(struct rest_exchange *x)
     store_status(x->rest->settings.store, &s);
     if (s.is_full)
         tb_fail(&x->call.any.err, TB_EFULL, NULL, "below the reserve");
+    else if (s.awaits != STORE_AWAITS_NOTHING)
+        tb_fail(&x->call.any.err, TB_EBUSY, "The journal waits for its centre before it takes changes", "see tombolo sync status");
     else if (!s.is_writable)
         tb_fail(&x->call.any.err, TB_EIO, "The journal is not writable", "the last commit failed");
     rest_finish(x);

@@ -61,6 +61,23 @@ serve_await(struct tb_mailbox **inbox)
 
 /* ---- sync ---- */
 
+static void
+put_awaits(struct tb_json *j, enum store_awaits what)
+{
+    switch (what) {
+    case STORE_AWAITS_NUMBER:
+        tb_json_str(j, TB_LIT("number"));
+        return;
+    case STORE_AWAITS_CENTRE:
+        tb_json_str(j, TB_LIT("centre"));
+        return;
+    case STORE_AWAITS_NOTHING:
+    case STORE_AWAITS_COUNT:
+        break;
+    }
+    tb_json_null(j);
+}
+
 static enum tb_code
 run_sync_status(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
 {
@@ -77,6 +94,7 @@ run_sync_status(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
     tb_json_open_object(j);
     tb_json_key(j, "state"), tb_json_str(j, tb_str_of(sync_link_name(sync.state)));
     tb_json_key(j, "isPaused"), tb_json_bool(j, sync.is_paused);
+    tb_json_key(j, "awaits"), put_awaits(j, journal.awaits);
     serve_put_int(j, "lagOps", sync.lag_ops);
     serve_put_int(j, "lagSeconds", sync.lag_ms / 1000);
     serve_put_int(j, "ownSeq", journal.own_seq);
@@ -112,6 +130,22 @@ run_sync_resume(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
 }
 
 static enum tb_code
+run_sync_alone(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
+{
+    struct store         *store = ((struct serve_control *)ctx)->store;
+    struct store_go_alone r = { 0 };
+
+    (void)args;
+    store_stop_waiting(store, STORE_AWAITS_NUMBER);
+    struct tb_mailbox *inbox = serve_open_inbox(&r.op);
+    store_go_alone(store, &r);
+    serve_await(&inbox);
+    *e = r.op.err;
+    store_op_fini(&r.op);
+    return e->code == TB_OK ? serve_give_nothing(j) : e->code;
+}
+
+static enum tb_code
 run_sync_repeat(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
 {
     struct store_repeat_op r = { 0 };
@@ -135,7 +169,8 @@ run_sync_repeat(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
 
 const struct control_command serve_commands[] = {
     { "sync-status", run_sync_status }, { "sync-pause", run_sync_pause }, { "sync-resume", run_sync_resume },
-    { "sync-repeat", run_sync_repeat }, { "user-add", serve_user_add }, { "user-password", serve_user_password },
+    { "sync-repeat", run_sync_repeat }, { "sync-alone", run_sync_alone },
+    { "user-add", serve_user_add }, { "user-password", serve_user_password },
     { "user-email", serve_user_email }, { "user-lock", serve_user_lock },
     { "metrics", serve_metrics }, { "health", serve_health },
     { "backup-begin", serve_backup_begin }, { "backup-status", serve_backup_status }, { "backup-end", serve_backup_end },

@@ -96,7 +96,7 @@ serve_metrics(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
 static const char *
 journal_name(const struct store_status *s)
 {
-    return s->is_full ? "full" : s->is_writable ? "writable" : "failed";
+    return s->is_full ? "full" : s->awaits != STORE_AWAITS_NOTHING ? "waiting" : s->is_writable ? "writable" : "failed";
 }
 
 static const char *
@@ -106,10 +106,12 @@ why_not_ready(const struct store_status *s, const struct tb_err *loop)
         return loop->why;
     if (s->is_full)
         return "the disk is full: less than journal.reserve_mb is free";
+    if (s->awaits != STORE_AWAITS_NOTHING)
+        return "the journal waits for its centre before it takes changes; see tombolo sync status";
     return s->is_writable ? "" : "the last commit to the journal failed";
 }
 
-/* The centre being away shows, and makes nothing unready. */
+/* The centre being away shows, and makes nothing unready but a journal that must meet it first. */
 enum tb_code
 serve_health(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
 {

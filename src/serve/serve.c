@@ -82,6 +82,7 @@ serve_store_settings(const struct tb_config *c, const struct tb_clock *clock, co
         .reserve_bytes = (uint64_t)c->journal.reserve_mb << 20,
         .members_per_room = (unsigned)c->limit.members_per_room, .rooms_per_user = (unsigned)c->limit.rooms_per_user,
         .key_keep_days = (unsigned)c->journal.key_keep_days, .node = (uint32_t)c->sync.node,
+        .first_contact_ms = c->sync.url[0] != '\0' ? c->sync.first_contact_ms : 0,
         .journal_keep_days = (unsigned)c->journal.keep_days, .history_keep_days = (unsigned)c->history.keep_days,
     };
 }
@@ -548,8 +549,10 @@ open_control(struct server *s, const struct tb_config *c, struct tb_err *e)
 static enum tb_code
 open_layers(struct server *s, const struct tb_config *c, const struct serve_parts *parts, struct tb_err *e)
 {
-    const struct store_settings store = serve_store_settings(c, s->clock, parts->vfs);
+    struct store_settings store = serve_store_settings(c, s->clock, parts->vfs);
 
+    if (parts->target != NULL)
+        store.first_contact_ms = c->sync.first_contact_ms;
     if (store_open(&s->store, &store, e) != TB_OK)
         return e->code;
     if (chat_secret_load(c->server.data, tb_str_of(c->auth.secret), &s->key, e) != TB_OK)

@@ -53,7 +53,7 @@ void
 identity_of(const struct self *own, struct store_identity *out)
 {
     *out = (struct store_identity){ .epoch = own->epoch, .node = own->node, .own_seq = own->seq,
-                                    .pushed_seq = own->pushed_seq };
+                                    .pushed_seq = own->pushed_seq, .restored = own->restored };
     memcpy(out->journal_uuid, own->uuid, sizeof out->journal_uuid);
     memcpy(out->centre_uuid, own->centre_uuid, sizeof out->centre_uuid);
     memcpy(out->own_chain, own->chain.bytes, sizeof out->own_chain);

@@ -24,6 +24,7 @@ struct store_identity {
     char     centre_uuid[37];   /* empty: never met one */
     int64_t  floor_seq;         /* own ops up to this one have been pruned; 0: none has */
     uint8_t  floor_chain[16];   /* of that op; a follower's only */
+    enum store_restored restored;
 };
 
 void store_make_uuid(char out[37]);      /* RFC 9562, version 4 */
@@ -134,11 +135,21 @@ struct store_set_parked {
 };
 void store_set_parked(struct store *, struct store_set_parked *);
 
+/* With its next epoch a restored journal has met its centre. */
 struct store_set_epoch {
     struct store_op op;
     uint32_t        epoch;                  /* in */
 };
 void store_set_epoch(struct store *, struct store_set_epoch *);
+
+/* A person's wish: a restored journal waits for its centre no longer, and is taken for what it was before. */
+struct store_go_alone {
+    struct store_op op;
+};
+void store_go_alone(struct store *, struct store_go_alone *);
+
+/* That is waited for no longer, until the store is opened again. Any thread. */
+void store_stop_waiting(struct store *, enum store_awaits);
 
 /* Own ops up to seq are at the centre since at (ms). Kept in the journal's
  * database, so that a restart resumes there and history can say syncedAt. centre_uuid is recorded the first time. */

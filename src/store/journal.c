@@ -60,6 +60,7 @@ journal_read_self(struct db *d, struct self *out, struct tb_err *e)
         .rooms = db_col_int(st, 7), .members = db_col_int(st, 8), .messages = db_col_int(st, 9),
         .pushed_seq = db_col_int(st, 10), .head_pos = db_col_int(st, 12), .reissued_at = db_col_int(st, 13),
         .lost_from = db_col_int(st, 14), .lost_upto = db_col_int(st, 15),
+        .restored = (enum store_restored)db_col_int(st, 16),
     };
     copy_uuid(out->uuid, db_col_text(st, 0));
     copy_uuid(out->centre_uuid, db_col_text(st, 11));

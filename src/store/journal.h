@@ -20,6 +20,7 @@ struct self {                           /* the row of that name: who we are and 
     int64_t      pushed_seq;
     int64_t      reissued_at;           /* ms; 0: never */
     int64_t      lost_from, lost_upto;  /* ms: what was made in between is lost, see restore.h; 0: nothing */
+    enum store_restored restored;
     int64_t      head_pos;              /* newest position */
     struct chain head_chain;            /* of the op there, whose ever it is; set by the first append */
 };

@@ -17,7 +17,7 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_UNDO, "ROLLBACK TO op")                                                                                        \
     /* self and journal */                                                                                             \
     X(Q_SELF, "SELECT uuid, epoch, node, seq, hlc, chain, users, rooms, members, messages, pushed_seq, centre_uuid,"   \
-              " (SELECT COALESCE(MAX(pos), 0) FROM journal), reissued_at, lost_from, lost_upto FROM self")                          \
+              " (SELECT COALESCE(MAX(pos), 0) FROM journal), reissued_at, lost_from, lost_upto, restored FROM self")                \
     X(Q_SET_LOST, "UPDATE self SET lost_from = CASE lost_from WHEN 0 THEN ?1 ELSE min(lost_from, ?1) END,"             \
                   " lost_upto = max(lost_upto, ?2)")                                                                   \
     X(Q_NEW_SELF, "INSERT INTO self (one, uuid, epoch, node, seq, hlc, chain, users, rooms, members, messages)"        \
@@ -113,7 +113,8 @@ enum { RECEIPTS_AT_ONCE = 32 };
     X(Q_ADD_PUSHED, "INSERT OR IGNORE INTO pushed (seq, at) VALUES (?1, ?2)")                                          \
     X(Q_SET_PUSHED, "UPDATE self SET pushed_seq = max(pushed_seq, ?1), centre_uuid = ?2")                              \
     X(Q_SET_NODE, "UPDATE self SET node = ?1, centre_uuid = ?2")                                                       \
-    X(Q_SET_EPOCH, "UPDATE self SET epoch = ?1")                                                                       \
+    X(Q_SET_EPOCH, "UPDATE self SET epoch = ?1, restored = 0")                                                         \
+    X(Q_SET_RESTORED, "UPDATE self SET restored = ?1")                                                                 \
     X(Q_PUSHED_AT, "SELECT at FROM pushed WHERE seq >= ?1 AND NOT EXISTS (SELECT 1 FROM parked WHERE seq = ?1)"        \
                    " ORDER BY seq LIMIT 1")                                                                            \
     X(Q_IS_PARKED, "SELECT 1 FROM parked WHERE seq = ?1")                                                              \

@@ -39,7 +39,7 @@ enum { PAGE_OPS = 256 };
     X(R_KEEP_ORIGIN, "INSERT INTO origin (node, seq, chain, floor_seq, floor_chain) VALUES (?1, ?2, ?3, 0, ?4)"           \
                      " ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, chain = excluded.chain")                      \
     X(R_SELF, "UPDATE self SET uuid = ?1, epoch = 1, node = ?2, seq = ?3, chain = ?4, users = ?5, rooms = ?6, members = ?7," \
-              " messages = ?8, pushed_seq = 0, centre_uuid = ?9, reissued_at = ?10")
+              " messages = ?8, pushed_seq = 0, centre_uuid = ?9, reissued_at = ?10, restored = 0")
 
 enum {
 #define X(name, sql) name,

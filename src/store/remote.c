@@ -234,7 +234,18 @@ enum tb_code
 run_set_epoch(struct journal *j, const struct store_settings *limits, struct store_set_epoch *r)
 {
     (void)limits;
-    if (db_run(&j->db, Q_SET_EPOCH, ARGS(I(r->epoch)), &r->op.err) == TB_OK)
-        j->self.epoch = r->epoch;
+    if (db_run(&j->db, Q_SET_EPOCH, ARGS(I(r->epoch)), &r->op.err) != TB_OK)
+        return r->op.err.code;
+    j->self.epoch = r->epoch;
+    j->self.restored = STORE_NOT_RESTORED;
+    return TB_OK;
+}
+
+enum tb_code
+run_go_alone(struct journal *j, const struct store_settings *limits, struct store_go_alone *r)
+{
+    (void)limits;
+    if (db_run(&j->db, Q_SET_RESTORED, ARGS(I(STORE_NOT_RESTORED)), &r->op.err) == TB_OK)
+        j->self.restored = STORE_NOT_RESTORED;
     return r->op.err.code;
 }

@@ -9,7 +9,7 @@
 #define STORE_CHANGES(X)                                                                                          \
     X(add_user) X(change_user) X(add_room) X(add_member) X(remove_member) X(add_message) X(add_read)              \
     X(add_delivered) X(set_last_seen) X(mark_pushed) X(add_remote) X(take_rows) X(restore_own) X(set_node) X(set_epoch)      \
-    X(set_parked) X(repeat_op) X(begin_backup) X(end_backup)
+    X(set_parked) X(go_alone) X(repeat_op) X(begin_backup) X(end_backup)
 #define STORE_QUERIES_BY_LANE(X)                                                                                  \
     X(find_login, LANE_LOGIN) X(find_user, LANE_LOGIN) X(find_sent, LANE_LOGIN) X(list_rooms, LANE_LOGIN)         \
     X(list_members, LANE_LOGIN) X(list_messages, LANE_LOGIN) X(list_receipts, LANE_LOGIN) X(list_online, LANE_LOGIN) \
@@ -40,6 +40,7 @@ enum tb_code run_restore_own(struct journal *j, const struct store_settings *lim
 enum tb_code run_set_node(struct journal *j, const struct store_settings *limits, struct store_set_node *r) TB_MUST_CHECK;
 enum tb_code run_set_parked(struct journal *j, const struct store_settings *limits, struct store_set_parked *r)
     TB_MUST_CHECK;
+enum tb_code run_go_alone(struct journal *j, const struct store_settings *limits, struct store_go_alone *r) TB_MUST_CHECK;
 enum tb_code run_set_epoch(struct journal *j, const struct store_settings *limits, struct store_set_epoch *r) TB_MUST_CHECK;
 
 /* One query inside a read transaction. own: self as that transaction sees it. */

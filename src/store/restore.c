@@ -106,17 +106,19 @@ bring_up(const char *folder, struct tb_err *e)
     return tb_wrap(e, "this is no backup");
 }
 
-/* Ids that were given after the backup are given anew. */
+/* Ids that were given after the backup are given anew, so tokens of those end. And what it is stands in it before anybody can
+ * start it. */
 static enum tb_code
-end_lost_tokens(const struct store_restore *r, const char *folder, struct tb_err *e)
+mark(const struct store_restore *r, const char *folder, struct tb_err *e)
 {
-    struct tb_buf path = TB_BUF_INIT;
-    struct db     d = { 0 };
-    struct self   own;
+    enum store_restored as = r->takes_over ? STORE_RESTORED_TAKES_OVER : STORE_RESTORED;
+    struct tb_buf       path = TB_BUF_INIT;
+    struct db           d = { 0 };
+    struct self         own;
 
     tb_buf_printf(&path, "%s/tombolo.db", folder);
     if (db_open(&d, path.p, NULL, DB_READ_WRITE, store_query_texts, Q_COUNT, e) == TB_OK &&
-        journal_read_self(&d, &own, e) == TB_OK)
+        journal_read_self(&d, &own, e) == TB_OK && db_run(&d, Q_SET_RESTORED, ARGS(I(as)), e) == TB_OK)
         TB_TRY(db_run(&d, Q_SET_LOST, ARGS(I(hlc_ms(own.hlc)), I(tb_wall_ms(r->clock))), e));
     db_close(&d);
     tb_buf_fini(&path);
@@ -143,7 +145,9 @@ judge(struct store_restore *r, const char *folder, struct tb_err *e)
         return e->code;
     if (r->n_faults > 0)
         return tb_fail(e, TB_EINPUT, NULL, "the backup has %zu faults", r->n_faults);
-    return end_lost_tokens(r, folder, e) == TB_OK ? look_into(r, folder, e) : e->code;
+    if (mark(r, folder, e) != TB_OK || look_into(r, folder, e) != TB_OK)
+        return e->code;
+    return r->approve != NULL ? r->approve(r->ctx, &r->identity, e) : TB_OK;
 }
 
 /* ---- its place ---- */

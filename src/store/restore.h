@@ -1,7 +1,8 @@
 #pragma once
 /* A backup becomes the journal of a data folder. It is copied there, brought to this program's schema and checked as
- * `tombolo check` does before anything that is there is touched; then it takes the journal's place in one rename. Tokens that
- * were made after the backup end, for the ids that they name may be given anew.
+ * `tombolo check` does, approved by the caller and marked (enum store_restored) before anything that is there is touched; then
+ * it takes the journal's place in one rename. Tokens that were made after the backup end, for the ids that they name may be
+ * given anew.
  * Offline: no server may have the folder. Threads: main. */
 #include "store/follow.h"
 
@@ -13,7 +14,10 @@ struct store_restore {
     bool                   may_replace;             /* in: a journal that is there is set aside */
     const struct tb_clock *clock;                   /* in: for the name of what is set aside */
     void                 (*report)(void *ctx, tb_str line);     /* in: a fault of the backup; called at most for the first ones */
+    /* in: NULL, or whether that journal may come here; other than TB_OK: nothing has changed */
+    enum tb_code         (*approve)(void *ctx, const struct store_identity *, struct tb_err *e);
     void                  *ctx;                     /* in */
+    bool                   takes_over;              /* in: STORE_RESTORED_TAKES_OVER */
     size_t                 n_faults;                /* out */
     int64_t                bytes, head_pos;         /* out */
     struct store_identity  identity;                /* out */

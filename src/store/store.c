@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "folder.h"
+#include "meeting.h"
 #include "migrate.h"
 #include "queries.h"
 #include "reader.h"
@@ -138,6 +139,7 @@ void
 store_status(const struct store *s, struct store_status *out)
 {
     *out = (struct store_status){
+        .awaits = meeting_awaits(&s->facts, s->settings.clock),
         .is_writable = s->facts.is_writable && !s->facts.is_full, .is_full = s->facts.is_full,
         .is_pruning = s->facts.is_pruning,
         .head_pos = s->facts.head_pos, .own_seq = s->facts.own_seq, .pushed_seq = s->facts.pushed_seq,
@@ -187,6 +189,12 @@ enum tb_code
 store_open_read_only(const struct store *s, struct db *d, struct tb_err *e)
 {
     return db_open(d, s->path, s->settings.vfs, DB_READ_ONLY, store_query_texts, Q_COUNT, e);
+}
+
+void
+store_stop_waiting(struct store *s, enum store_awaits what)
+{
+    s->facts.awaits_until_ms[what] = 0;
 }
 
 /* ---- posting ---- */

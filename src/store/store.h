@@ -32,6 +32,7 @@ struct store_settings {
     unsigned               members_per_room, rooms_per_user;    /* joining beyond is TB_EDENIED */
     uint32_t               node;            /* of a journal that has written nothing; 0: the centre gives it one */
     unsigned               key_keep_days;   /* how long idempotency keys are known */
+    int64_t                first_contact_ms;    /* see enum store_awaits; 0: changes wait for nothing */
     unsigned               journal_keep_days, history_keep_days;   /* of what is at the centre: ops, messages; 0: for ever */
 };
 
@@ -312,7 +313,23 @@ void store_list_receipts(struct store *, struct store_list_receipts *);
 
 /* ---- for /readyz, /metrics and the log: any thread, no waiting ---- */
 
+/* What the journal remembers of tombolo restore until it has met its centre. */
+enum store_restored {
+    STORE_NOT_RESTORED,
+    STORE_RESTORED,             /* it may be a copy of a journal that is in use somewhere */
+    STORE_RESTORED_TAKES_OVER,  /* it goes on in its place, wherever that one is */
+};
+
+/* Why changes by users get TB_EBUSY until the journal has met its centre. */
+enum store_awaits {
+    STORE_AWAITS_NOTHING,
+    STORE_AWAITS_NUMBER,        /* a new one, for first_contact_ms: what it writes before it has a number has ids of node 0's */
+    STORE_AWAITS_CENTRE,        /* a restored one, however long it takes: what it writes first stands where lost ops come back */
+    STORE_AWAITS_COUNT
+};
+
 struct store_status {
+    enum store_awaits awaits;
     bool     is_writable;       /* the last commit went well and there is more than the reserve */
     bool     is_full;           /* below the reserve */
     bool     is_pruning;        /* what is old is on its way out (after the last change was answered) */

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "base/slow.h"
 #include "base/thread.h"
+#include "meeting.h"
 #include "prune.h"
 #include "queries.h"
 
@@ -26,7 +27,6 @@ enum {
     SPACE_IDLE_MS = 10000,      /* how often at least the free space is asked for, for who watches it: others fill disks as well */
     WAL_FRAME_BYTES = 4096 + 24,
     FULL_RETRY_AFTER_S = 30,    /* what a person is told to wait when the disk is full */
-    RESTORING_RETRY_AFTER_S = 1,
     KEYS_PRUNED_AT_ONCE = 500,
 };
 
@@ -153,20 +153,13 @@ refuse_full(struct store_op *op)
     op->err.retry_after_s = FULL_RETRY_AFTER_S;
 }
 
-/* Changes of sync are what is_restoring waits for. */
+/* Changes of sync are what the others wait for. */
 static bool
 is_of_sync(const struct store_op *op)
 {
     return op->what == WHAT_mark_pushed || op->what == WHAT_add_remote || op->what == WHAT_take_rows ||
            op->what == WHAT_restore_own || op->what == WHAT_set_node || op->what == WHAT_set_epoch ||
            op->what == WHAT_set_parked;
-}
-
-static void
-refuse_restoring(struct store_op *op)
-{
-    tb_fail(&op->err, TB_EBUSY, NULL, "own ops are coming back from the centre");
-    op->err.retry_after_s = RESTORING_RETRY_AFTER_S;
 }
 
 /* Into self and the batch of events what they were before an op. */
@@ -183,9 +176,7 @@ is_refused(struct writer *w, struct store_op *op)
 {
     if (w->facts->is_full && !may_use_reserve(op))
         refuse_full(op);
-    else if (w->journal.is_restoring && !is_of_sync(op))
-        refuse_restoring(op);
-    else
+    else if (is_of_sync(op) || !meeting_refuses(w->facts, w->settings, &w->journal, op))
         TB_TRY(account_check(&w->journal.db, &op->who, &op->err));
     return op->err.code != TB_OK;
 }
@@ -336,6 +327,7 @@ publish(struct writer *w, int64_t seq_before)
     w->facts->n_commits++;
     w->facts->n_emails_parked = w->journal.n_emails_parked;
     w->facts->n_clock_doubts = w->journal.n_clock_doubts;
+    meeting_note(w->facts, w->settings, s, seq_before);
     if (s->seq == seq_before)
         return;
     pthread_mutex_lock(&w->lock);
@@ -495,6 +487,7 @@ writer_open(struct journal *loaded, const struct store_settings *settings, struc
     facts->head_pos = w->journal.self.head_pos;
     facts->own_seq = w->journal.self.seq;
     facts->pushed_seq = w->journal.self.pushed_seq;
+    meeting_begin(facts, settings, &w->journal.self);
     look_at_free_space(w);
     tb_thread_start(&w->thread, TB_WRITER, run, w);
     return w;

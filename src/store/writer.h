@@ -11,6 +11,8 @@ struct store_facts {                    /* what store_status tells: written by t
     atomic_int_fast64_t  head_pos, own_seq, pushed_seq;
     atomic_uint_fast64_t n_ops, n_commits, n_emails_parked, n_clock_doubts;
     atomic_uint_fast32_t node;
+    atomic_int           awaits;                    /* enum store_awaits, as the journal is; not whether time is up */
+    atomic_int_fast64_t  awaits_until_ms[STORE_AWAITS_COUNT];   /* monotonic; also written by store_stop_waiting */
     atomic_int_fast64_t  free_bytes, size_bytes, wal_bytes;     /* of the disk, of the database's file, used of the WAL */
 };
 

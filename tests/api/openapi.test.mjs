@@ -387,6 +387,14 @@ test('what any request may be answered with', async () => {
   assert.equal((await request(server, 'BREW', '/rooms')).status, 405);
 });
 
+test('a new site waits for its centre before it takes changes', async () => {
+  const waiting = await start({ env: { DATABASE_URL: 'mysql://chat:chat@127.0.0.1:1/chat', TOMBOLO_SYNC_FIRST_CONTACT_MS: '3600000' },
+    waits: false });
+  assert.equal((await request(waiting, 'GET', '/readyz')).body.code, 'busy');
+  assert.equal((await request(waiting, 'POST', '/auth/register', { body: account() })).body.code, 'busy');
+  await waiting.stop();
+});
+
 // What is documented: one line for each answer that goes well, one for each text of a failure.
 const documented = operations.flatMap(({ operation }) => Object.entries(operation.responses).flatMap(([status, response]) => {
   const texts = Object.values(rest(response).content ?? {}).flatMap(examplesOf).map((e) => ` ${e.message}`);

@@ -162,7 +162,7 @@ test('a restored journal takes its own lost changes back from the centre and goe
     'SELECT seq FROM self'], { encoding: 'utf8' }).stdout);
 
   const data = join(tempDir(), 'restored');
-  const back = restore(file, data, { env });
+  const back = restore(file, data, { env, more: ['--take-over'] });        // it was killed a moment ago
   assert.equal(back.code, 0, back.all);
   const told = JSON.parse(back.stdout);
   assert.deepEqual([told.centre, told.seq, told.cameBack], ['met', seq, own - seq]);
@@ -199,7 +199,7 @@ test('with the centre away a restore says so, and the server gets the changes ba
   await server.stop();
   const data = join(tempDir(), 'restored');
   const nowhere = `mysql://chat:chat@127.0.0.1:${await freePort()}/away`;
-  const missed = restore(file, data, { env: { DATABASE_URL: nowhere } });
+  const missed = restore(file, data, { env: { DATABASE_URL: nowhere }, more: ['--take-over'] });
   assert.equal(missed.code, 0, missed.all);
   const told = JSON.parse(missed.stdout);
   assert.deepEqual([told.centre, told.cameBack, told.hasSecret], ['missed', 0, false]);
@@ -234,7 +234,7 @@ test('a backup that people wrote to before it met the centre is told to rejoin',
   const second = join(tempDir(), 'second');
   const copy = join(tempDir(), 'second.backup');
   assert.equal((await backup(data, copy)).code, 0);
-  const apart = restore(copy, second, { env });
+  const apart = restore(copy, second, { env, more: ['--take-over'] });
   assert.equal(apart.code, 0, apart.all);
   const told = JSON.parse(apart.stdout);
   assert.equal(told.centre, 'diverged');

@@ -11,7 +11,7 @@ import { done, person, wholeHistory } from '../api/lib/client.mjs';
 import { MariaDb } from '../api/lib/mariadb.mjs';
 import { BIN, run, start, tempDir } from '../api/lib/server.mjs';
 
-const COMMANDS = ['status', 'conflicts', 'parked', 'retry', 'pause', 'resume', 'verify', 'migrate'];
+const COMMANDS = ['status', 'conflicts', 'parked', 'retry', 'pause', 'resume', 'alone', 'verify', 'migrate'];
 let db, server, ann, bob, room;
 
 before(async () => {

@@ -37,7 +37,7 @@ function backup(server, env) {
 }
 function restored(file, env) {
   const data = join(tempDir(), 'restored');
-  assert.equal(JSON.parse(succeeds(['restore', file, '--data', data, '--json'], env).stdout).centre, 'met');
+  assert.equal(JSON.parse(succeeds(['restore', file, '--data', data, '--take-over', '--json'], env).stdout).centre, 'met');
   succeeds(['check', '--data', data]);
   return data;
 }

@@ -19,7 +19,7 @@ enum { MAX_BODY = 512 };
 #define START_MS 1700000000000
 
 static const char own_settings[] = "[server]\nhost = 127.0.0.1\nport = 0\n[auth]\npassword_cost = min\n"
-                                   "[journal]\nreserve_mb = 0\n[log]\nlevel = error\n";
+                                   "[journal]\nreserve_mb = 0\n[sync]\nfirst_contact_ms = 0\n[log]\nlevel = error\n";
 
 /* ---- opening and closing ---- */
 

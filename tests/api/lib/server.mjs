@@ -94,14 +94,18 @@ export function run(args, { env = {}, input } = {}) {
   return { code: r.status, signal: r.signal, stdout: r.stdout, stderr: r.stderr, all: r.stdout + r.stderr };
 }
 
-// data: the data folder, made and removed here unless given. A start that fails throws with what the program said.
-export async function start({ data = tempDir(), env = {}, config = {}, args = [], port } = {}) {
+// data: the data folder, made and removed here unless given. A start that fails throws with what the program said. A server with a
+// centre is given back when it takes changes, unless waits is false: a new journal asks for its number first.
+export async function start({ data = tempDir(), env = {}, config = {}, args = [], port, waits = true } = {}) {
   const server = new Server(data, port ?? await freePort());
   const settings = join(tempDir(), 'test.conf');
   writeConfig(settings, { ...config, server: { host: '127.0.0.1', ...config.server } });
   server.spawn(['serve', '--port', String(server.port), '--data', data, '--config', settings, ...args],
     { ...ENV, ...env });
   await server.listening();
+  if (waits && env.DATABASE_URL !== undefined) {
+    await server.met();
+  }
   return server;
 }
 
@@ -157,6 +161,16 @@ export class Server {
     }
   }
 
+  // The journal has met its centre, or waits for it no more.
+  async met() {
+    for (const deadline = Date.now() + START_MS; Date.now() < deadline && this.end === undefined; await pause(20)) {
+      if ((await codeOf(`${this.url}/readyz`)) !== 'busy') {
+        return;
+      }
+    }
+    throw new Error(`the server still waits for its centre:\n${this.log}`);
+  }
+
   signal(name) {
     this.child.kill(name);
   }
@@ -190,6 +204,11 @@ export class Server {
     late.abort();
     return end;
   }
+}
+
+async function codeOf(url) {
+  const [answer] = await once(http.get(url, { agent: false }), 'response');
+  return JSON.parse((await answer.setEncoding('utf8').toArray()).join('')).code;
 }
 
 async function answers(port) {

@@ -77,6 +77,91 @@ a_centre_that_is_one_epoch_behind_is_brought_up(void **state)
     fakes_end();
 }
 
+static void
+a_restored_journal_takes_over_also_when_it_has_lost_nothing_and_only_once(void **state)
+{
+    (void)state;
+    for (int64_t n_ops = 0; n_ops <= 5; n_ops += 5) {
+        fakes_begin(n_ops);
+        fakes.place.last_seq = n_ops;
+        fakes_chain(n_ops, fakes.me.own_chain);
+        memcpy(fakes.place.chain, fakes.me.own_chain, sizeof fakes.place.chain);
+        fakes.me.restored = STORE_RESTORED;
+        fakes_until(SYNC_RESTORING);
+        fakes_until(SYNC_LEVEL);
+        assert_int_equal(2, fakes.me.epoch);
+        assert_int_equal(2, fakes.epoch_set);
+        fakes_end();
+    }
+}
+
+static void
+it_leaves_an_original_that_is_in_use_alone_until_that_is_gone(void **state)
+{
+    (void)state;
+    fakes_begin(5);
+    fakes_chain(5, fakes.me.own_chain);
+    fakes.place.last_seq = 700;
+    fakes_chain(700, fakes.place.chain);
+    fakes.me.restored = STORE_RESTORED;
+    fakes.place.here_ago_ms = SYNC_GONE_MS - 1;
+    fakes_until(SYNC_ENROLLING);
+    fakes_until(SYNC_RESTING);
+    assert_int_equal(1, fakes.me.epoch);
+    assert_int_equal(5, fakes.me.own_seq);
+    assert_false(fakes.waits_no_more[STORE_AWAITS_CENTRE]);
+    fakes.place.here_ago_ms = SYNC_GONE_MS;
+    fakes.now_ms += SYNC_MAX_REST_MS;
+    fakes_until(SYNC_LEVEL);
+    assert_int_equal(2, fakes.me.epoch);
+    assert_int_equal(700, fakes.me.own_seq);
+    fakes_end();
+}
+
+static void
+unless_it_was_told_to_take_over(void **state)
+{
+    (void)state;
+    fakes_begin(5);
+    fakes_chain(5, fakes.me.own_chain);
+    fakes.place.last_seq = 700;
+    fakes_chain(700, fakes.place.chain);
+    fakes.me.restored = STORE_RESTORED_TAKES_OVER;
+    fakes.place.here_ago_ms = 0;
+    fakes_until(SYNC_RESTORING);
+    fakes_until(SYNC_LEVEL);
+    assert_int_equal(2, fakes.me.epoch);
+    fakes_end();
+}
+
+static void
+nobody_is_waited_for_once_a_centre_has_refused_or_sync_is_paused_or_has_diverged(void **state)
+{
+    (void)state;
+    fakes_begin(0);
+    fakes.refuses_connect = true;
+    fakes_until(SYNC_CONNECTING);
+    fakes_until(SYNC_RESTING);
+    assert_false(fakes.waits_no_more[STORE_AWAITS_NUMBER]);         /* it may be starting */
+    fakes.refusal = TB_EDENIED;
+    fakes.now_ms += SYNC_MAX_REST_MS;
+    fakes_until(SYNC_CONNECTING);
+    fakes_until(SYNC_RESTING);
+    assert_true(fakes.waits_no_more[STORE_AWAITS_NUMBER]);
+    assert_false(fakes.waits_no_more[STORE_AWAITS_CENTRE]);
+    fakes_end();
+    fakes_begin(0);
+    sync_engine_pause(fakes.engine, true);
+    assert_true(fakes.waits_no_more[STORE_AWAITS_NUMBER]);
+    assert_false(fakes.waits_no_more[STORE_AWAITS_CENTRE]);
+    fakes_end();
+    fakes_begin(5);
+    memcpy(fakes.place.owner_uuid, "other", sizeof "other");
+    fakes_until(SYNC_DIVERGED);
+    assert_true(fakes.waits_no_more[STORE_AWAITS_NUMBER] && fakes.waits_no_more[STORE_AWAITS_CENTRE]);
+    fakes_end();
+}
+
 /* ---- tables instead of ops ---- */
 
 enum { ROWS = 25, OPS = 30, FLOOR = 12 };
@@ -249,6 +334,10 @@ main(void)
         cmocka_unit_test(an_older_copy_gets_back_what_it_has_lost_and_goes_on_under_the_next_epoch),
         cmocka_unit_test(users_are_not_held_up_when_the_link_goes_in_the_middle_of_it),
         cmocka_unit_test(a_centre_that_is_one_epoch_behind_is_brought_up),
+        cmocka_unit_test(a_restored_journal_takes_over_also_when_it_has_lost_nothing_and_only_once),
+        cmocka_unit_test(it_leaves_an_original_that_is_in_use_alone_until_that_is_gone),
+        cmocka_unit_test(unless_it_was_told_to_take_over),
+        cmocka_unit_test(nobody_is_waited_for_once_a_centre_has_refused_or_sync_is_paused_or_has_diverged),
         cmocka_unit_test(a_centre_that_is_behind_the_oldest_op_gets_the_tables_and_then_the_ops),
         cmocka_unit_test(one_that_stands_at_the_oldest_op_gets_none_and_must_have_had_the_same),
         cmocka_unit_test(cut_off_among_the_tables_it_begins_them_again),

@@ -235,7 +235,15 @@ store_set_epoch(struct store *s, struct store_set_epoch *r)
 {
     (void)s;
     fakes.me.epoch = r->epoch;
+    fakes.me.restored = STORE_NOT_RESTORED;
     post_answer(&r->op, TB_OK);
+}
+
+void
+store_stop_waiting(struct store *s, enum store_awaits what)
+{
+    (void)s;
+    fakes.waits_no_more[what] = true;
 }
 
 void
@@ -260,7 +268,10 @@ connect_to(struct sync_target *t, struct tb_err *e)
     fakes.is_linked = true;
     fakes.n_connects++;
     t->max_body_bytes = 1000;
-    return network(fakes.refuses_connect, "connect", e);
+    enum tb_code code = network(fakes.refuses_connect, "connect", e);
+    if (code != TB_OK && fakes.refusal != TB_OK)
+        e->code = fakes.refusal;
+    return e->code;
 }
 
 static enum tb_code
@@ -571,7 +582,7 @@ fakes_begin(int64_t n_ops)
         .now_ms = 5000, .chain_tag = 7, .target = { .ops = &ops }, .batch_limit = 1000,
         .rows_a_page = 700,
         .me = { .journal_uuid = "journal", .centre_uuid = "centre", .epoch = 1, .own_seq = n_ops },
-        .place = { .centre_uuid = "centre", .owner_uuid = "journal", .epoch = 1 },
+        .place = { .centre_uuid = "centre", .owner_uuid = "journal", .epoch = 1, .here_ago_ms = SYNC_NEVER_HERE },
         .clock = { .wall_ms = wall, .mono_us = mono },
     };
     fakes.inbox = tb_mailbox_new(4, NULL, NULL);

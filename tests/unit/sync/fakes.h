@@ -24,12 +24,14 @@ struct fakes {
     int64_t               noted;                /* as parked at the centre: the first */
     size_t                n_noted;
     bool                  holds_users;
+    bool                  waits_no_more[STORE_AWAITS_COUNT];
     int64_t               n_rows;           /* of its tables, one op each */
     int64_t               floor_rises_to;   /* as soon as they are read; 0: it stays */
     enum tb_code          own_answer;           /* to what enrolment asks */
     /* the centre */
     struct sync_target target;
     struct sync_place  place;               /* last_seq and chain move as batches come */
+    enum tb_code       refusal;             /* what a refused connect says; TB_OK: TB_EIO */
     bool               refuses_connect, refuses_migrate, refuses_enrol, refuses_heads, refuses_ops, refuses_send, refuses_push, loses_answer;
     bool               is_linked;
     size_t             batch_limit;         /* ops that fit into one batch */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { LOOK_MS = 50, COPY_BYTES = 1 << 18, NICE = 10 };
@@ -193,6 +194,22 @@ copy_bytes(int from, int to, const char *path, int64_t *n_bytes, struct tb_err *
     return e->code == TB_OK && n < 0 ? fail(e, path, "read") : e->code;
 }
 
+/* Before the copying, rather than after most of it. */
+static enum tb_code
+check_room(int from, int to, const char *path, struct tb_err *e)
+{
+    struct stat    st;
+    struct statvfs fs;
+
+    if (fstat(from, &st) != 0 || fstatvfs(to, &fs) != 0)
+        return fail(e, path, "look");
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (free_bytes >= (uint64_t)st.st_size)
+        return TB_OK;
+    return tb_fail(e, TB_EFULL, NULL, "the disk of %s has %" PRIu64 " bytes free, the backup needs %" PRIu64, path, free_bytes,
+                   (uint64_t)st.st_size);
+}
+
 /* On the same file system it only changes its name. */
 static enum tb_code
 move(const char *from, const char *to, struct tb_err *e)
@@ -206,7 +223,7 @@ move(const char *from, const char *to, struct tb_err *e)
     int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (in < 0 || out < 0)
         fail(e, in < 0 ? from : to, "open");
-    else
+    else if (check_room(in, out, to, e) == TB_OK)
         TB_TRY(copy_bytes(in, out, to, &n, e));
     if (in >= 0)
         close(in);

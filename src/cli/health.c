@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "control/client.h"
+#include "journal.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -36,6 +37,9 @@ ask_server(const char *dir, struct health *h)
     struct tb_err e = { 0 };
 
     if (control_ask_within(dir, "health", ANSWER_MS, &h->data, &e) != TB_OK) {
+        struct tb_err missing;
+        if (e.code == TB_ENOTFOUND && cli_journal_find(dir, &missing) == TB_ENOTFOUND)
+            e = missing;
         not_ready(h, e.why);
         return;
     }

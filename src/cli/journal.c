@@ -9,12 +9,26 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct cli_journal {
     const struct tb_config *c;
     struct serve_control    here; /* its store: NULL until it was opened in this process */
     bool                    is_served;
 };
+
+enum tb_code
+cli_journal_find(const char *dir, struct tb_err *e)
+{
+    struct tb_buf path = TB_BUF_INIT;
+
+    *e = (struct tb_err){ 0 };
+    tb_buf_printf(&path, "%s/tombolo.db", dir);
+    if (access(path.p, F_OK) != 0 && errno == ENOENT)
+        tb_fail(e, TB_ENOTFOUND, NULL, "there is no journal at %s", path.p);
+    tb_buf_fini(&path);
+    return e->code;
+}
 
 void
 cli_journal_open(struct cli_journal **out, const struct tb_config *c)

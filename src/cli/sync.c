@@ -160,9 +160,11 @@ run_alone(const struct options *o)
 
     if (!cli_load_quietly(o, &c))
         return MISUSED;
-    cli_journal_open(&j, &c);
-    TB_TRY(cli_journal_ask(j, "sync-alone", NULL, NULL, &e));
-    cli_journal_close(&j);
+    if (cli_journal_find(c.server.data, &e) == TB_OK) {
+        cli_journal_open(&j, &c);
+        TB_TRY(cli_journal_ask(j, "sync-alone", NULL, NULL, &e));
+        cli_journal_close(&j);
+    }
     tb_config_fini(&c);
     if (e.code != TB_OK)
         return cli_failed(&e);

@@ -53,7 +53,8 @@ gather(struct status *s, const struct tb_config *c, struct tb_err *e)
     if (control_ask(c->server.data, "sync-status", &s->server, e) != TB_OK && e->code != TB_ENOTFOUND)
         return e->code;
     *e = (struct tb_err){ 0 };
-    if (store_inspect(c->server.data, &s->journal, &s->no_journal) != TB_OK && s->no_journal.code != TB_ENOTFOUND)
+    if (store_inspect(c->server.data, &s->journal, &s->no_journal) != TB_OK &&
+        s->no_journal.code != TB_ENOTFOUND)
         *e = s->no_journal;
     else if (s->journal != NULL)
         TB_TRY(store_inspect_count_conflicts(s->journal, &s->n_conflicts, e));
@@ -316,8 +317,10 @@ cli_sync_status(const struct options *o)
         ask_centre(&s, &c);
         TB_TRY(o->as_json ? write_status_json(&s, &out, &e) : write_status_text(&s, &out, &e));
     }
-    if (e.code == TB_OK)
+    if (e.code == TB_OK) {
         cli_print(&out);
+        e = s.no_journal;       /* what there is was told; a folder without one is not what was meant */
+    }
     tb_buf_fini(&out);
     tb_free(s.address);
     json_decref(s.server);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "control/client.h"
+#include "journal.h"
 #include "top_view.h"
 
 #include <errno.h>
@@ -294,7 +295,9 @@ cli_top(const struct options *o)
         return MISUSED;
     t.dir = c.server.data;
     t.is_screen = !o->is_once && !o->as_json && isatty(STDOUT_FILENO) == 1 && isatty(STDIN_FILENO) == 1;
-    if (t.is_screen)
+    if (cli_journal_find(t.dir, &t.err) == TB_ENOTFOUND)
+        code = cli_failed(&t.err);
+    else if (t.is_screen)
         run_screen(&t);
     else
         code = run_lines(&t);

@@ -136,6 +136,8 @@ find_user(const char *dir, tb_str who, int64_t *id, struct tb_err *e)
     struct found            f = { 0 };
     uint64_t                number;
 
+    if (cli_journal_find(dir, e) != TB_OK)
+        return e->code;
     if (tb_str_to_uint(who, INT64_MAX, &number)) {
         *id = (int64_t)number;
         return TB_OK;

@@ -4,9 +4,11 @@
 
 #include "base/address.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "table.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <inttypes.h>
@@ -182,11 +184,32 @@ read_file(struct tb_config *c, const char *path, struct tb_err *e)
 
 /* ---- environment and flags ---- */
 
+/* Kubernetes gives each container variables of the services around it: of one named tombolo, TOMBOLO_SERVICE_HOST,
+ * TOMBOLO_SERVICE_PORT, TOMBOLO_PORT=tcp://..., TOMBOLO_PORT_5000_TCP_ADDR. A service named tombolo-server even takes the name
+ * of a setting, but no port reads like its value. */
+static bool
+is_service_link(tb_str name, const char *value)
+{
+    static const tb_str endings[] = { { .p = "_SERVICE_HOST", .n = 13 }, { .p = "_SERVICE_PORT", .n = 13 } };
+    const char         *port = memmem(name.p, name.n, "_PORT_", strlen("_PORT_"));
+    bool                is_numbered = port != NULL && isdigit((unsigned char)port[strlen("_PORT_")]);
+
+    if (!tb_str_starts(name, TB_LIT(CONFIG_ENV_PREFIX)))
+        return false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (name.n > endings[i].n && memcmp(name.p + name.n - endings[i].n, endings[i].p, endings[i].n) == 0)
+            return true;
+    return is_numbered || memmem(name.p, name.n, "_SERVICE_PORT_", strlen("_SERVICE_PORT_")) != NULL ||
+           strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0 || strncmp(value, "sctp://", 7) == 0;
+}
+
 static enum tb_code
 set_from_env(struct tb_config *c, int which, const char *name, struct tb_err *e)
 {
     const char *value = getenv(name);
 
+    if (value != NULL && is_service_link(tb_str_of(name), value))
+        return TB_OK;
     return value == NULL || value[0] == '\0' ? TB_OK : set(c, which, tb_str_of(value), name, e);
 }
 
@@ -212,7 +235,14 @@ refuse_unknown_env(struct tb_err *e)
 
     for (char **v = environ; v != NULL && *v != NULL; v++) {
         tb_str name = { .p = *v, .n = strcspn(*v, "=") };
-        if (!tb_str_starts(name, TB_LIT(CONFIG_ENV_PREFIX)) || is_known_env(name))
+        if (!tb_str_starts(name, TB_LIT(CONFIG_ENV_PREFIX)))
+            continue;
+        if (is_service_link(name, *v + name.n + 1)) {
+            log_warn("config.service_link", "name=" TB_STR_FMT " why=\"passed over: it tells of a service in Kubernetes\"",
+                     TB_STR_ARG(name));
+            continue;
+        }
+        if (is_known_env(name))
             continue;
         config_write_nearest(name, config_write_env, near);
         name.n = name.n < 60 ? name.n : 60;

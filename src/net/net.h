@@ -62,6 +62,10 @@ struct net_settings {
 /* Half of the 10 s in which the whole server must end: sync and the disk want to end as well. */
 enum { NET_STOP_TIMEOUT_MS = 5000 };
 
+/* Whether net_open could listen now: before anything is made that a server which cannot start should not leave behind. Takes
+ * nothing. Any thread. */
+enum tb_code net_try(const struct net_settings *, struct tb_err *e) TB_MUST_CHECK;
+
 /* Binds and listens; nothing is accepted before net_run. TB_EIO: why says which address and what was wrong with it, as
  * "the port is in use". settings and its texts are borrowed for the call, but the clock for as long as the net lives. The process
  * ignores SIGPIPE from then on, unless it handles it. */

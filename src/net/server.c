@@ -258,6 +258,16 @@ bind_all(const struct net_settings *s, struct bound doors[NET_DOORS], struct tb_
     return TB_OK;
 }
 
+enum tb_code
+net_try(const struct net_settings *settings, struct tb_err *e)
+{
+    struct bound doors[NET_DOORS];
+
+    if (bind_all(settings, doors, e) == TB_OK)
+        unbind_all(doors);
+    return e->code;
+}
+
 static void
 accept_from(struct net *net, enum net_door door, const struct bound *b)
 {

@@ -3,6 +3,7 @@
  * be used, and by no key that is older: what was said under it stays secret when a later key is stolen. */
 #include "net/internal.h"
 
+#include "base/metrics.h"
 #include "base/thread.h"
 
 #include <assert.h>
@@ -251,6 +252,9 @@ net_certificate_ends_at(const struct net_certificate *c)
     return c->ends_at;
 }
 
+TB_SECONDS_GAUGE(not_after, "tombolo_certificate_not_after_timestamp_seconds",
+                 "When the certificate that new connections are shown ends, since 1970; 0: there is none.");
+
 void
 net_use_certificate(struct net *net, struct net_certificate **c)
 {
@@ -259,6 +263,7 @@ net_use_certificate(struct net *net, struct net_certificate **c)
     set_tickets(net, (*c)->ctx);
     net_certificate_free(&net->certificate);
     net->certificate = *c;
+    tb_gauge_set(&not_after, 0, net_certificate_ends_at(*c) * 1000000);
     *c = NULL;
 }
 

@@ -1,4 +1,5 @@
-/* Order of building: journal, key, sync, archive, control, then on the loop's thread net, chat, rest. Order of ending, with what each
+/* Order of building: certificate, journal, key, sync, archive, control, then on the loop's thread net,
+ * chat, rest. Order of ending, with what each
  * step may rely on:
  *   net      takes nothing new and answers what is in flight: needs all the others
  *   settle   no request is with chat any more, so nobody will ask the journal again
@@ -546,6 +547,17 @@ open_control(struct server *s, const struct tb_config *c, struct tb_err *e)
                                                                  .ctx = &s->for_control }, e);
 }
 
+/* A wrong certificate or a port in use makes no journal. */
+static enum tb_code
+check_doors(struct server *s, const struct tb_config *c, struct tb_err *e)
+{
+    if (serve_load_certificate(&s->certificate, c, s->clock, e) != TB_OK)
+        return e->code;
+    const struct net_settings net = net_settings(s, c);
+    s->certificate = net.tls.certificate;       /* it was only shown */
+    return net_try(&net, e);
+}
+
 static enum tb_code
 open_layers(struct server *s, const struct tb_config *c, const struct serve_parts *parts, struct tb_err *e)
 {
@@ -553,11 +565,9 @@ open_layers(struct server *s, const struct tb_config *c, const struct serve_part
 
     if (parts->target != NULL)
         store.first_contact_ms = c->sync.first_contact_ms;
-    if (store_open(&s->store, &store, e) != TB_OK)
+    if (check_doors(s, c, e) != TB_OK || store_open(&s->store, &store, e) != TB_OK)
         return e->code;
     if (chat_secret_load(c->server.data, tb_str_of(c->auth.secret), &s->key, e) != TB_OK)
-        return e->code;
-    if (serve_load_certificate(&s->certificate, c, s->clock, e) != TB_OK)
         return e->code;
     const struct sync_settings sync = sync_settings(s, c, parts->target);
     if (sync_open(&s->sync, &sync, e) != TB_OK || (c->sync.url[0] != '\0' && open_archive(s, c, e) != TB_OK) ||

@@ -81,8 +81,10 @@ check_room(const struct backup *b, struct tb_err *e)
 
     if (statvfs(b->dir, &fs) != 0)
         return tb_fail(e, TB_EIO, NULL, "%s: %s", b->dir, strerror(errno));
-    if ((uint64_t)fs.f_bavail * fs.f_frsize < needs)
-        return tb_fail(e, TB_EFULL, NULL, "a copy needs %" PRIu64 " free bytes in %s, with the reserve", needs, b->dir);
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (free_bytes < needs)
+        return tb_fail(e, TB_EFULL, NULL, "the disk of %s has %" PRIu64 " bytes free, a copy there needs %" PRIu64
+                       ", with journal.reserve_mb", b->dir, free_bytes, needs);
     return TB_OK;
 }
 

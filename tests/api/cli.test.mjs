@@ -163,7 +163,36 @@ test('a port that is taken is said so, and the journal stays whole', async () =>
   other.close();
   assert.notEqual(r.code, 0);
   assert.match(r.all, new RegExp(`${port}`));
-  assert.equal(run(['check', '--data', data]).code, 0);
+  assert.deepEqual(readdirSync(data), [], 'something was made');
+});
+
+test('a certificate that cannot be used, and an address that is not here, make nothing either', () => {
+  for (const wrong of [['tls.cert=/nowhere.pem'], ['server.host=192.0.2.1'], ['server.host=no.such.host.invalid']]) {
+    const data = tempDir();
+    const r = run(['serve', '--port', '0', '--data', data, ...wrong.flatMap((one) => ['--set', one])]);
+    assert.equal(r.code, 1, r.all);
+    assert.deepEqual(readdirSync(data), [], r.all);
+  }
+});
+
+test('variables of Kubernetes services are passed over with a warning, and typing errors are not', () => {
+  const r = run(['config'], { env: { TOMBOLO_PORT: 'tcp://10.0.0.1:5000', TOMBOLO_SERVICE_HOST: '10.0.0.1' } });
+  assert.equal(r.code, 0, r.all);
+  assert.match(r.stderr, /warn config\.service_link .*name=TOMBOLO_PORT/);
+  assert.equal(run(['config'], { env: { TOMBOLO_PORTS: '5000' } }).code, 2);
+});
+
+test('commands that look into a folder without a journal say that there is none, end with 1 and make none', () => {
+  const empty = tempDir();
+  for (const data of [empty, join(empty, 'not-there')]) {
+    for (const command of ['health', 'top', 'top --once', 'top --json', 'check', 'sync status', 'sync conflicts', 'sync alone', 'user list',
+      'user passwd 1 --password-stdin', 'user email 1 x@example.org', `backup ${join(tempDir(), 'x')}`]) {
+      const r = run([...command.split(' '), '--data', data], { input: 'correct horse battery\n' });
+      assert.equal(r.code, 1, `${command}: ${r.all}`);
+      assert.match(r.all, /no journal/, command);
+    }
+  }
+  assert.deepEqual(readdirSync(empty), []);
 });
 
 test('a second server on the same data folder is refused', async () => {

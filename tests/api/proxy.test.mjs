@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { io } from 'socket.io-client';
+import { parse as parseYaml } from 'yaml';
 import { done, person, wholeHistory } from './lib/client.mjs';
 import { ROOT, freePort, start, tempDir } from './lib/server.mjs';
 import { Line, TRANSPORTS } from './lib/sockets.mjs';
@@ -89,6 +90,18 @@ function direct(of, localAddress, path, headers = {}) {
 
 const base = () => `https://127.0.0.1:${secure}`;
 const over = () => (_, options) => io(base(), { ...options, ca: ca.pem });
+
+test('the examples for Caddy and Traefik name what that of nginx does', () => {
+  const caddy = readFileSync(join(ROOT, 'conf/Caddyfile'), 'utf8').replace(/#.*/g, '');
+  assert.equal([...caddy].filter((c) => c === '{').length, [...caddy].filter((c) => c === '}').length);
+  assert.match(caddy, /^chat\.example \{\n\treverse_proxy 127\.0\.0\.1:5000 \{/m);
+  const { routers, services, serversTransports } = parseYaml(readFileSync(join(ROOT, 'conf/traefik.yml'), 'utf8')).http;
+  const service = services[routers.tombolo.service].loadBalancer;
+  assert.deepEqual(service.servers, [{ url: 'http://127.0.0.1:5000' }]);
+  assert.ok(serversTransports[service.serversTransport] !== undefined);
+  const formatted = spawnSync('caddy', ['adapt', '--config', join(ROOT, 'conf/Caddyfile')], { encoding: 'utf8' });
+  assert.ok(formatted.error?.code === 'ENOENT' || formatted.status === 0, formatted.stderr);
+});
 
 // ---- nginx ----
 

@@ -177,6 +177,12 @@ for (const [what, tls, why] of [
   });
 }
 
+test('/metrics says when the certificate ends', async () => {
+  const [, text] = /notAfter=(.*)/.exec(openssl('x509', '-in', pair.cert, '-noout', '-enddate'));
+  const [, seconds] = /^tombolo_certificate_not_after_timestamp_seconds (.*)$/m.exec((await request(server, 'GET', '/metrics')).text);
+  assert.equal(Number(seconds) * 1000, Date.parse(text));
+});
+
 test('a port in use is named', async () => {
   const { code, stderr } = run(['serve', '--port', '0', '--host', '127.0.0.1', '--data', join(dir, 'data'), '--set', `tls.cert=${pair.cert}`,
     '--set', `tls.key=${pair.key}`, '--set', `tls.port=${securePort(server)}`]);

@@ -2,12 +2,12 @@
 // room, by themselves. Nothing that was acknowledged is lost.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { done, person, refused, request, wholeHistory } from '../api/lib/client.mjs';
 import { smallDisk } from '../api/lib/disk.mjs';
-import { run, start } from '../api/lib/server.mjs';
+import { run, start, tempDir } from '../api/lib/server.mjs';
 
 const RESERVE_MB = 8;
 const disk = smallDisk();
@@ -105,6 +105,25 @@ test('a disk without one free byte under a server without a reserve: sends fail,
   await restart(s);
   await nothingIsLost(s);
   await server.stop();
+});
+
+test('a backup that has no room says on which disk, how much is free there and how much it needs', async () => {
+  const s = await site(0);
+  const tell = /the disk of (\S+) has (\d+) bytes free, .* needs (\d+)/;
+  disk.fill(8192);
+  const [, full, free, needed] = tell.exec(run(['backup', join(tempDir(), 'x.db'), '--data', s.options.data]).stderr);
+  assert.ok(full.startsWith(disk.dir) && Number(free) <= 8192 && Number(needed) > 8192, `${full} ${free} ${needed}`);
+  disk.makeRoom();
+  await server.stop();
+  const other = await start();
+  await person(other);
+  disk.fill(8192);
+  const target = join(disk.dir, 'copy.db');
+  const [, there, left, wanted] = tell.exec(run(['backup', target, '--data', other.dir]).stderr);
+  assert.ok(there.startsWith(disk.dir) && Number(left) <= 8192 && Number(wanted) > 8192, `${there} ${left} ${wanted}`);
+  assert.ok(!existsSync(target));
+  disk.makeRoom();
+  await other.stop();
 });
 
 test('kill -9 on a full disk: the journal opens again once there is room', async () => {

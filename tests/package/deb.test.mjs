@@ -33,7 +33,8 @@ test('the package holds the program, the unit, the user, the settings, the manua
     '/etc/tombolo/tombolo.conf', '/usr/share/man/man1/tombolo.1.gz', '/usr/share/bash-completion/completions/tombolo',
     '/usr/share/doc/tombolo/copyright',
     '/usr/share/doc/tombolo/changelog.gz', '/usr/share/doc/tombolo/changelog.Debian.gz', '/usr/share/doc/tombolo/README.md',
-    '/usr/share/doc/tombolo/docs/operations.md', '/usr/share/doc/tombolo/licences.txt']) {
+    '/usr/share/doc/tombolo/docs/operations.md', '/usr/share/doc/tombolo/proxies/nginx.conf',
+    '/usr/share/doc/tombolo/proxies/Caddyfile', '/usr/share/doc/tombolo/proxies/traefik.yml', '/usr/share/doc/tombolo/licences.txt']) {
     assert.ok(contents.has(path), path);
   }
   assert.ok([...contents].every(([path]) => /^\/(etc|usr)\//.test(path)), 'and nothing elsewhere');

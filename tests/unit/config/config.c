@@ -185,11 +185,39 @@ the_old_and_the_short_names_of_the_environment_are_known(void **state)
     tb_config_fini(&c);
 }
 
+/* Of services named tombolo, tombolo-server and tombolo-chat. */
+static void
+what_kubernetes_says_of_services_is_passed_over(void **state)
+{
+    static const char *const links[][2] = {
+        { "TOMBOLO_PORT", "tcp://10.0.0.1:5000" },          { "TOMBOLO_SERVICE_HOST", "10.0.0.1" },
+        { "TOMBOLO_SERVICE_PORT", "5000" },                 { "TOMBOLO_SERVICE_PORT_HTTP", "5000" },
+        { "TOMBOLO_PORT_5000_TCP", "tcp://10.0.0.1:5000" }, { "TOMBOLO_PORT_5000_TCP_ADDR", "10.0.0.1" },
+        { "TOMBOLO_PORT_5000_TCP_PORT", "5000" },           { "TOMBOLO_PORT_5000_TCP_PROTO", "tcp" },
+        { "TOMBOLO_SERVER_PORT", "udp://10.0.0.1:5000" },   { "TOMBOLO_SERVER_SERVICE_HOST", "10.0.0.1" },
+        { "TOMBOLO_CHAT_PORT", "sctp://10.0.0.1:5000" },    { "TOMBOLO_CHAT_PORT_5000_UDP_ADDR", "10.0.0.1" },
+    };
+    (void)state;
+    log_set(LOG_ERROR, LOG_LOGFMT);
+    clearenv();
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
+        setenv(links[i][0], links[i][1], 1);
+    assert_int_equal(5000, port_with(NULL, NULL, 0));
+    clearenv();
+    log_set(LOG_INFO, LOG_LOGFMT);
+}
+
 static const struct {
     const char *name, *variable, *value, *file;
     struct tb_config_flag flag;
     const char *why;
 } misled[] = {
+    { "a variable that only looks like one of a service", "TOMBOLO_PORT", "5000", NULL, { 0 },
+      "environment: there is no TOMBOLO_PORT, nearest is TOMBOLO_TLS_PORT" },
+    { "another one", "TOMBOLO_SERVICE_HOTS", "x", NULL, { 0 },
+      "environment: there is no TOMBOLO_SERVICE_HOTS, nearest is TOMBOLO_SERVER_HOST" },
+    { "the usual port, as a service's", "PORT", "tcp://10.0.0.1:5000", NULL, { 0 },
+      "PORT: server.port cannot be 'tcp://10.0.0.1:5000', only a number from 0 to 65535" },
     { "a variable of another name", "TOMBOLO_SERVER_PROT", "1", NULL, { 0 },
       "environment: there is no TOMBOLO_SERVER_PROT, nearest is TOMBOLO_SERVER_PORT" },
     { "a variable with a bad value", "PORT", "x", NULL, { 0 },
@@ -335,6 +363,7 @@ main(void)
         cmocka_unit_test_setup(without_anything_the_defaults_hold, forget_environment),
         cmocka_unit_test_setup(a_flag_wins_over_the_environment_and_that_over_the_file, forget_environment),
         cmocka_unit_test_setup(the_old_and_the_short_names_of_the_environment_are_known, forget_environment),
+        cmocka_unit_test_setup(what_kubernetes_says_of_services_is_passed_over, forget_environment),
         cmocka_unit_test_setup(variables_flags_and_missing_files_are_named_too, forget_environment),
         cmocka_unit_test_setup(values_are_shown_with_where_they_came_from, forget_environment),
         cmocka_unit_test_setup(secrets_are_masked, forget_environment),

@@ -55,11 +55,11 @@ tb_str sql_batch_text(struct sql_batch *b, int64_t now_ms, size_t *n_statements)
 
 /* ---- for other statements ---- */
 
-/* Milliseconds since 1970 in UTC, an SQL expression of integers, as DATETIME: exact, and none of the server's time zone. */
 /* How long ago a site (alias and dot) said that it is here, or SYNC_NEVER_HERE. */
 #define SQL_HERE_AGO_MS(site)                                                                                         \
     "COALESCE(GREATEST(TIMESTAMPDIFF(MICROSECOND," site "`here_at`,UTC_TIMESTAMP(3)),0) DIV 1000,9223372036854775807)"
 
+/* Milliseconds since 1970 in UTC, an SQL expression of integers, as DATETIME: exact, and none of the server's time zone. */
 #define SQL_TIME(ms) "TIMESTAMPADD(MICROSECOND," ms "*1000,TIMESTAMP'1970-01-01 00:00:00')"
 
 /* And back, as a number; NULL is 0. */

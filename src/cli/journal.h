@@ -12,7 +12,6 @@ struct cli_journal;
 /* TB_ENOTFOUND: there is no journal in that folder; why says so. */
 enum tb_code cli_journal_find(const char *dir, struct tb_err *e) TB_MUST_CHECK;
 
-
 /* Finds out what is there; opens nothing yet. c is borrowed until cli_journal_close. */
 void cli_journal_open(struct cli_journal **out, const struct tb_config *c);
 void cli_journal_close(struct cli_journal **j); /* accepts NULL inside */

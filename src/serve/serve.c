@@ -1,6 +1,5 @@
-/* Order of building: certificate, journal, key, sync, archive, control, then on the loop's thread net,
- * chat, rest. Order of ending, with what each
- * step may rely on:
+/* Order of building: certificate, journal, key, sync, archive, control, then on the loop's thread net, chat, rest. Order of
+ * ending, with what each step may rely on:
  *   net      takes nothing new and answers what is in flight: needs all the others
  *   settle   no request is with chat any more, so nobody will ask the journal again
  *   control  ends with the command under way: needs sync and the journal

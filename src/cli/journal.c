@@ -3,7 +3,7 @@
 #include "journal.h"
 
 #include "control/client.h"
-#include "serve/serve.h"
+#include "serve/settings.h"
 #include "serve/control.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include "backup.h"
 #include "sync.h"
 
-#include "serve/serve.h"
+#include "serve/settings.h"
 #include "store/restore.h"
 #include "sync/sync.h"
 

@@ -4,7 +4,7 @@
 #include "chat/check.h"
 #include "chat/password.h"
 #include "password.h"
-#include "serve/serve.h"
+#include "serve/settings.h"
 #include "store/inspect.h"
 
 #include <inttypes.h>

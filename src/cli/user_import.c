@@ -4,7 +4,7 @@
 
 #include "chat/check.h"
 #include "chat/hasher.h"
-#include "serve/serve.h"
+#include "serve/settings.h"
 #include "store/inspect.h"
 #include "store/op.h"
 #include "users_file.h"

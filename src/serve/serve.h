@@ -4,8 +4,6 @@
  * Threads: serve_open, serve_reload and serve_close on main; serve_stop on any. The loop has a thread of its own. */
 #include "base/clock.h"
 #include "config/config.h"
-#include "chat/password.h"
-#include "store/store.h"
 #include "tombolo/err.h"
 
 struct server;
@@ -21,11 +19,6 @@ struct serve_parts {                        /* NULL members: the real thing */
  * for the call, their clock and vfs for as long as the server lives. parts may be NULL. */
 enum tb_code serve_open(struct server **out, const struct tb_config *config, const struct serve_parts *parts,
                         struct tb_err *e) TB_MUST_CHECK;
-
-/* How the server opens its journal; for who opens it without one. Borrows from c. */
-struct store_settings serve_store_settings(const struct tb_config *c, const struct tb_clock *clock, const char *vfs);
-
-enum chat_cost serve_password_cost(const struct tb_config *c);
 
 uint16_t serve_port(const struct server *);
 

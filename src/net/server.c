@@ -263,9 +263,10 @@ net_try(const struct net_settings *settings, struct tb_err *e)
 {
     struct bound doors[NET_DOORS];
 
-    if (bind_all(settings, doors, e) == TB_OK)
-        unbind_all(doors);
-    return e->code;
+    if (bind_all(settings, doors, e) != TB_OK)
+        return e->code;
+    unbind_all(doors);
+    return TB_OK;
 }
 
 static void

@@ -123,8 +123,9 @@ export function makeOld(random, { users = 5000, rooms = 200, messages = 100_000,
   add('receipts', { ...receipt, userId: 1, messageId: toBlank.id }, { refused: 'message' });
   add('receipts', { ...none, userId: users, messageId: ahead.id }, { refused: 'neither' });
   add('receipts', { ...receipt, userId: other, read: true, readAt: sixth.createdAt - 5000 }, { note: 'before' });
-  add('receipts', { ...none, userId: 2, messageId: 1, readAt: T0 + 9e8 }, { note: 'before' });
-  add('receipts', { ...receipt, userId: 3, messageId: 1, readAt: ZERO }, { note: 'lastSeen' });
+  const [early, timeless] = [2, 3, 4].filter((id) => id !== old.messages[0].senderId);
+  add('receipts', { ...none, userId: early, messageId: 1, readAt: T0 + 9e8 }, { note: 'before' });
+  add('receipts', { ...receipt, userId: timeless, messageId: 1, readAt: ZERO }, { note: 'lastSeen' });
   for (const marks of [{ delivered: true }, { read: true }, { delivered: true, read: true }]) {
     const at = old.messages.find((m) => m.id > 6 && m.senderId !== users && !old.receipts.some((r) => r.messageId === m.id && r.userId === users));
     add('receipts', { ...none, ...marks, messageId: at.id, userId: users }, { note: 'marked' });

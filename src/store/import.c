@@ -4,6 +4,7 @@
 
 #include "base/owner.h"
 #include "folder.h"
+#include "journal_id.h"
 #include "op.h"
 #include "queries.h"
 #include "requests.h"
@@ -77,6 +78,8 @@ take_folder(struct store_import *i, struct tb_err *e)
     const char *dir = i->settings.dir;
 
     if (store_folder_take(dir, &i->lock_fd, e) != TB_OK)
+        return e->code;
+    if (journal_id_check_files(dir, e) != TB_OK)
         return e->code;
     i->path = path_in(dir, "tombolo.db");
     if (access(i->path, F_OK) == 0)

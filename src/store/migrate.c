@@ -15,12 +15,10 @@ store_schema_version(void)
 }
 
 static enum tb_code
-pragma_int(struct db *d, const char *name, int *out, struct tb_err *e)
+read_int(struct db *d, const char *text, int *out, struct tb_err *e)
 {
-    char          text[64];
     sqlite3_stmt *st = NULL;
 
-    snprintf(text, sizeof text, "PRAGMA %s", name);
     if (sqlite3_prepare_v2(d->sql, text, -1, &st, NULL) != SQLITE_OK || sqlite3_step(st) != SQLITE_ROW) {
         db_fail(d, e, text);
         sqlite3_finalize(st);
@@ -47,16 +45,27 @@ step_to(struct db *d, const struct tb_migration *m, struct tb_err *e)
     return TB_OK;
 }
 
+/* A database that has no number of ours has no table either. */
+static enum tb_code
+refuse_tables(struct db *d, struct tb_err *e)
+{
+    int n = 0;
+
+    if (read_int(d, "SELECT COUNT(*) FROM sqlite_schema", &n, e) != TB_OK)
+        return e->code;
+    return n == 0 ? TB_OK : tb_fail(e, TB_EIO, NULL, "this is another program's database (it has tables, and none of tombolo's)");
+}
+
 static enum tb_code
 read_version(struct db *d, int *version, struct tb_err *e)
 {
     int application = 0;
 
-    if (pragma_int(d, "user_version", version, e) != TB_OK || pragma_int(d, "application_id", &application, e) != TB_OK)
+    if (read_int(d, "PRAGMA user_version", version, e) != TB_OK || read_int(d, "PRAGMA application_id", &application, e) != TB_OK)
         return e->code;
-    if (*version != 0 && application != STORE_APPLICATION_ID)
+    if (application != STORE_APPLICATION_ID && (*version != 0 || application != 0))
         return tb_fail(e, TB_EIO, NULL, "this is another program's database (application_id %d)", application);
-    return TB_OK;
+    return *version == 0 ? refuse_tables(d, e) : TB_OK;
 }
 
 static enum tb_code
@@ -64,6 +73,23 @@ refuse_newer(int version, int last, struct tb_err *e)
 {
     return tb_fail(e, TB_EIO, NULL, "the journal has schema %d, this program knows up to %d: use a newer tombolo", version,
                    last);
+}
+
+enum tb_code
+store_schema_refuse_others(struct db *d, struct tb_err *e)
+{
+    int version;
+
+    return read_version(d, &version, e);
+}
+
+bool
+store_schema_is_none(struct db *d)
+{
+    struct tb_err ignored;
+    int           version = 0;
+
+    return read_version(d, &version, &ignored) != TB_OK || version == 0;
 }
 
 enum tb_code

@@ -9,6 +9,12 @@ extern const struct tb_migration store_migrations[];
 
 int store_schema_version(void);                 /* the newest that this program knows */
 
+/* TB_EIO where the file is another program's; changes nothing. An empty one is nobody's. */
+enum tb_code store_schema_refuse_others(struct db *d, struct tb_err *e) TB_MUST_CHECK;
+
+/* The file has no schema of ours, so it is empty or another program's. */
+bool store_schema_is_none(struct db *d);
+
 /* TB_EIO unless the file is ours and has just this program's schema; changes nothing. */
 enum tb_code store_schema_check(struct db *d, struct tb_err *e) TB_MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include "chain.h"
 #include "folder.h"
 #include "journal.h"
+#include "journal_id.h"
 #include "migrate.h"
 #include "op.h"
 #include "queries.h"
@@ -399,7 +400,8 @@ store_reissue(struct store_reissue *r, struct tb_err *e)
     else if (access(path.p, R_OK | W_OK) != 0)
         tb_fail(e, TB_EIO, NULL, errno == ENOENT ? "there is no journal at %s" : "%s may not be read and written", path.p);
     else if (store_folder_take(r->dir, &lock_fd, e) == TB_OK && bring_up(path.p, &s->self, e) == TB_OK &&
-             r->choose(r->ctx, r, e) == TB_OK && db_open(&s->db, path.p, NULL, DB_READ_WRITE, texts, R_COUNT, e) == TB_OK)
+             r->choose(r->ctx, r, e) == TB_OK && journal_id_forget(r->dir, e) == TB_OK &&
+             db_open(&s->db, path.p, NULL, DB_READ_WRITE, texts, R_COUNT, e) == TB_OK)
         TB_TRY(transact(s, e));
     db_close(&s->db);
     if (lock_fd >= 0)

@@ -22,7 +22,7 @@
 #define NEW_NAME "restore.new"
 enum { COPY_BYTES = 1 << 18, MAX_NAMES = 100 };
 
-static const char *const files[] = { "tombolo.db", "tombolo.db-wal", "tombolo.db-shm" };
+static const char *const files[] = { "tombolo.db", "tombolo.db-wal", "tombolo.db-shm", "journal.id" };
 
 static enum tb_code
 fail(struct tb_err *e, const char *dir, const char *what)
@@ -201,11 +201,21 @@ put_in_place(struct store_restore *r, int dir_fd, struct tb_err *e)
     return TB_OK;
 }
 
+/* A WAL alone may hold all of it. */
+static bool
+has_journal(int dir_fd)
+{
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (faccessat(dir_fd, files[i], F_OK, 0) == 0)
+            return true;
+    return false;
+}
+
 static enum tb_code
 restore(struct store_restore *r, int dir_fd, struct tb_err *e)
 {
     struct tb_buf folder = TB_BUF_INIT;
-    bool          is_taken = faccessat(dir_fd, files[0], F_OK, 0) == 0;
+    bool          is_taken = has_journal(dir_fd);
 
     if (is_taken && !r->may_replace)
         return tb_fail(e, TB_ETAKEN, NULL, "the folder %s has a journal", r->dir);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "folder.h"
+#include "journal_id.h"
 #include "meeting.h"
 #include "migrate.h"
 #include "queries.h"
@@ -31,6 +32,7 @@ struct store {
     struct store_settings settings;
     char                 *dir, *path;
     int                   lock_fd;
+    struct journal_id     id;
     char                  uuid[UUID_SIZE], centre_uuid[UUID_SIZE];
     int64_t               reissued_at, lost_from, lost_upto;
     struct checkpointer  *checkpointer;
@@ -57,14 +59,35 @@ const char *const store_what_names[WHAT_COUNT] = {
 
 /* ---- opening ---- */
 
+/* Before the first write: opening another program's database for writing would change it already. */
+static enum tb_code
+look_first(const struct store *s, struct tb_err *e)
+{
+    struct db d = { 0 };
+
+    if (journal_id_check_files(s->dir, e) != TB_OK || access(s->path, F_OK) != 0)
+        return e->code;
+    if (db_open(&d, s->path, NULL, DB_READ_ONLY, store_query_texts, Q_COUNT, e) == TB_OK &&
+        store_schema_refuse_others(&d, e) == TB_OK)
+        TB_TRY(journal_id_check(s->dir, &d, e));
+    db_close(&d);
+    return e->code;
+}
+
 static enum tb_code
 open_journal(struct store *s, struct journal *j, struct tb_err *e)
 {
+    bool is_in_folder = s->settings.vfs == NULL;
+
     *j = (struct journal){ .clock = s->settings.clock };
+    if (is_in_folder && look_first(s, e) != TB_OK)
+        return e->code;
     if (db_open(&j->db, s->path, s->settings.vfs, DB_READ_WRITE, store_query_texts, Q_COUNT, e) != TB_OK)
         return e->code;
     if (store_migrate(&j->db, store_migrations, e) == TB_OK)
         TB_TRY(journal_load(j, s->settings.node, e));
+    if (e->code == TB_OK && is_in_folder)
+        TB_TRY(journal_id_open(&s->id, s->dir, &j->self, e));
     if (e->code != TB_OK)
         db_close(&j->db);
     return e->code;
@@ -77,7 +100,7 @@ open_threads(struct store *s, struct journal *j, struct tb_err *e)
         db_close(&j->db);
         return e->code;
     }
-    s->writer = writer_open(j, &s->settings, &s->facts, s->checkpointer);
+    s->writer = writer_open(j, &s->settings, &s->facts, s->checkpointer, &s->id);
     for (int lane = 0; lane < LANE_COUNT; lane++)
         if (reader_open(&s->readers[lane], s->path, lane, &s->settings, e) != TB_OK)
             return e->code;
@@ -94,7 +117,7 @@ store_open(struct store **out, const struct store_settings *settings, struct tb_
         return tb_fail(e, TB_EINTERNAL, NULL, "libsodium does not start");
     s->settings = *settings;
     s->settings.dir = s->dir = tb_str_to_c(tb_str_of(settings->dir));
-    s->lock_fd = -1;
+    s->lock_fd = s->id.fd = -1;
     struct tb_buf path = TB_BUF_INIT;
     tb_buf_printf(&path, "%s/tombolo.db", s->dir);
     s->path = path.p;
@@ -127,6 +150,7 @@ store_close(struct store **sp)
         reader_close(&s->readers[lane]);
     checkpointer_close(&s->checkpointer);
     writer_close(&s->writer);
+    journal_id_close(&s->id);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     tb_free(s->path);

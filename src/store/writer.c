@@ -58,6 +58,7 @@ struct writer {
     int            backup_wait_ms;      /* after how long the backup wants to go on; -1: there is none */
     /* any thread */
     struct store_facts *facts;
+    struct journal_id  *id;
     pthread_mutex_t     lock;           /* of the listeners below */
     void              (*wake)(void *ctx);
     void               *wake_ctx;
@@ -421,6 +422,7 @@ work(struct writer *w, struct tb_msg_list *batch, size_t n)
     if (slow_is((int64_t)took_us))
         say_slow(w, batch, n, (int64_t)took_us);
     publish(w, seq);
+    journal_id_note(w->id, w->journal.self.head_pos);
     post_feed_batch(w);
     answers_post(batch);
 }
@@ -466,7 +468,7 @@ run(void *ctx)
 
 struct writer *
 writer_open(struct journal *loaded, const struct store_settings *settings, struct store_facts *facts,
-            struct checkpointer *checkpointer)
+            struct checkpointer *checkpointer, struct journal_id *id)
 {
     struct writer *w = TB_NEW(struct writer);
 
@@ -474,6 +476,7 @@ writer_open(struct journal *loaded, const struct store_settings *settings, struc
     w->settings = settings;
     w->facts = facts;
     w->checkpointer = checkpointer;
+    w->id = id;
     w->journal = *loaded;
     w->backup_wait_ms = -1;
     w->journal.backup = backup_new(settings->dir, settings->reserve_bytes);

@@ -2,6 +2,7 @@
 /* The writer: the one sequencer. Drains its mailbox into one transaction of up to `batch` changes (group commit) and answers
  * after COMMIT. Threads: open and close on the main thread; the rest is the writer's own. */
 #include "store/checkpoint.h"
+#include "store/journal_id.h"
 #include "store/requests.h"
 
 #include <stdatomic.h>
@@ -18,9 +19,9 @@ struct store_facts {                    /* what store_status tells: written by t
 
 struct writer;
 
-/* Takes over the loaded journal. settings, facts and checkpointer must outlive it. */
+/* Takes over the loaded journal. settings, facts, checkpointer and id must outlive it. */
 struct writer     *writer_open(struct journal *loaded, const struct store_settings *settings, struct store_facts *facts,
-                               struct checkpointer *checkpointer);
+                               struct checkpointer *checkpointer, struct journal_id *id);
 void               writer_close(struct writer **w);     /* commits and answers what is queued first */
 struct backup     *writer_backup(struct writer *w);
 struct tb_mailbox *writer_inbox(struct writer *w);

@@ -41,6 +41,7 @@ copy_journal(void)
 
     store_close(&f.store);
     store_close(&g.store);
+    fixture_forget_id(&g);
     snprintf(from, sizeof from, "%s/tombolo.db", f.dir);
     snprintf(to, sizeof to, "%s/tombolo.db", g.dir);
     FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");

@@ -226,6 +226,7 @@ copy_journal(int i, bool is_back)
     snprintf(there, sizeof there, "%s/backup.db", centre.dir);
     sites_stop(&s, i);
     store_close(&s.site[i].f.store);
+    fixture_forget_id(&s.site[i].f);
     centre_exec((const char *const[]){ "/bin/cp", is_back ? there : here, is_back ? here : there, NULL });
     fixture_reopen(&s.site[i].f);
 }

@@ -125,6 +125,7 @@ copy_journal(int i, bool is_back)
 
     snprintf(here, sizeof here, "%s/tombolo.db", s.site[i].f.dir);
     snprintf(there, sizeof there, "%s/backup.db", centre.dir);
+    fixture_forget_id(&s.site[i].f);
     centre_exec((const char *const[]){ "/bin/cp", is_back ? there : here, is_back ? here : there, NULL });
 }
 

@@ -133,7 +133,7 @@ fill(int n)
 static void
 remove_journal(const char *dir)
 {
-    const char *names[] = { "tombolo.db", "tombolo.db-wal", "tombolo.db-shm", "tombolo.lock" };
+    const char *names[] = { "tombolo.db", "tombolo.db-wal", "tombolo.db-shm", "tombolo.lock", "journal.id" };
 
     for (size_t i = 0; i < 4; i++) {
         char name[256];

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "folder.h"
+#include "journal_id.h"
 #include "store/check.h"
 
 #include <sqlite3.h>
@@ -52,7 +53,7 @@ fixture_reopen(struct fixture *f)
 void
 fixture_close(struct fixture *f)
 {
-    static const char *const files[] = { "tombolo.db", "tombolo.db-wal", "tombolo.db-shm", "tombolo.lock" };
+    static const char *const files[] = { "tombolo.db", "tombolo.db-wal", "tombolo.db-shm", "tombolo.lock", "journal.id" };
     char                     path[128];
 
     store_close(&f->store);
@@ -142,6 +143,14 @@ fixture_faults(struct fixture *f)
     if (store_check(f->dir, print_fault, NULL, &n, &e) != TB_OK)
         fail_msg("store_check: %s", e.why);
     return n;
+}
+
+void
+fixture_forget_id(struct fixture *f)
+{
+    struct tb_err e = { 0 };
+
+    assert_int_equal(TB_OK, journal_id_forget(f->dir, &e));
 }
 
 void

@@ -32,4 +32,5 @@ int64_t fixture_send(struct fixture *f, int64_t room, int64_t sender, const char
 size_t  fixture_faults(struct fixture *f);      /* of store_check */
 /* Rows as lines, columns parted by blanks; of the open store or the closed one. tb_free it. */
 char   *fixture_dump(struct fixture *f, const char *sql);
+void    fixture_forget_id(struct fixture *f);           /* before another tombolo.db is put into its folder; closed */
 void    fixture_sql(struct fixture *f, const char *sql);        /* on the closed store's file */

@@ -59,6 +59,7 @@ open_bench(struct bench *b)
     fixture_open(&b->f);
     b->f.wall_ms = NOW;
     store_close(&b->f.store);
+    fixture_forget_id(&b->f);
     remove_file(&b->f, "tombolo.db");
     assert_int_equal(TB_OK, begin(b, false));
 }
@@ -553,6 +554,7 @@ a_folder_with_a_journal_is_refused_and_its_report_is_found(void **state)
     assert_int_equal(TB_ETAKEN, begin(&b, false));
     TAKE(store_import_find_report(b.f.dir, &report, &b.e));
     assert_non_null(strstr(report.p, "\"journal\""));
+    fixture_forget_id(&b.f);
     remove_file(&b.f, "tombolo.db");                    /* and another one in its place */
     fixture_reopen(&b.f);
     store_close(&b.f.store);

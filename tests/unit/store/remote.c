@@ -511,6 +511,7 @@ what_an_older_copy_has_lost_comes_back_and_no_id_is_given_twice(void **state)
     assert_int_equal(n, fwrite(copy, 1, n, file));
     fclose(file);
     tb_free(copy);
+    fixture_forget_id(f);
     fixture_reopen(f);
     expect_rows(f, "1\n", "SELECT COUNT(*) FROM message");
     restore(f, carried.entries, 1, false, TB_ECONFLICT);        /* that one is here */

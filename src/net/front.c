@@ -17,7 +17,6 @@
 enum {
     SLOW_HEAD = 256,                        /* bytes that the beginning of a head may take without another allocation */
     GOODBYE_PRIORITIES = 17,                /* idle streams that h2o keeps for their priority, and one more; see say_goodbye */
-    SMALL_PART = 4096,                      /* a connection that holds less never suffers from what others hold */
     STUCK_BYTES = 65536,                    /* left over by h2o from earlier reads; a frame is 16 KB */
     LOG_EVERY_MS = 1000,
 };
@@ -222,20 +221,17 @@ weigh(struct net_conn *c)
 {
     size_t now = (c->sock->input->bytes != NULL ? c->sock->input->capacity : 0) + net_guard_body_bytes(c->guard);
 
-    c->net->held_bytes = c->net->held_bytes - c->held_bytes + now;
-    c->held_bytes = now;
+    tb_budget_weigh(&c->net->receiving, &c->held_bytes, now);
 }
 
-/* Once all together hold too much, none may hold more than its share of what all may, unless it is whole and on its way to h2o. */
+/* More than its share, once all together hold too much, unless it is whole and on its way to h2o. */
 static bool
 is_too_heavy(struct net_conn *c)
 {
-    const struct net *net = c->net;
-    size_t            share = net->limits.receive_bytes / net->n_conns, part = c->sock->input->size + net_guard_body_bytes(c->guard);
+    size_t part = c->sock->input->size + net_guard_body_bytes(c->guard);
 
     weigh(c);
-    return net->limits.receive_bytes > 0 && net->held_bytes > net->limits.receive_bytes && !net_guard_is_between(c->guard) &&
-           part > share && part > SMALL_PART;
+    return part > tb_budget_share(&c->net->receiving, c->net->n_conns) && !net_guard_is_between(c->guard);
 }
 
 /* The last n bytes of the input are new. false: none of them goes on to h2o. */
@@ -402,8 +398,7 @@ net_front_end(struct net_conn *c)
         return;
     if (h2o_linklist_is_linked(&c->unhooked))
         h2o_linklist_unlink(&c->unhooked);
-    c->net->held_bytes -= c->held_bytes;
-    c->held_bytes = 0;
+    tb_budget_weigh(&c->net->receiving, &c->held_bytes, 0);
     net_guard_free(&c->guard);
 }
 
@@ -412,6 +407,7 @@ net_front_init(struct net *net)
 {
     h2o_linklist_init_anchor(&net->unhooked);
     h2o_linklist_init_anchor(&net->refused);
+    net->receiving.limit = net->limits.receive_bytes;
     net->tell_refused = net_at_end_new(net, tell_refused, net);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 /* What the files of src/net share. Threads: everything here belongs to the loop, unless it says otherwise. */
+#include "base/budget.h"
 #include "net/guard.h"
 #include "net/net.h"
 #include "net/timers.h"
@@ -57,7 +58,7 @@ struct net_conn {
     struct net_guard *guard;            /* NULL: it is off, or this is not HTTP any more */
     h2o_linklist_t   unhooked;          /* in net->unhooked */
     h2o_linklist_t   refused;           /* in net->refused */
-    size_t           held_bytes;        /* its part of net->held_bytes */
+    size_t           held_bytes;        /* its part of net->receiving */
     int              refusal;           /* status it is refused with; 0: it is not */
     enum tb_code     refusal_code;
     int64_t          refused_ms;
@@ -183,7 +184,7 @@ struct net {
     h2o_linklist_t         with_room;           /* see window.c */
     size_t                 n_waiting;           /* requests, over all connections */
     struct net_at_end     *let_in;
-    size_t                 held_bytes;          /* of requests that are not whole yet, over all connections */
+    struct tb_budget       receiving;           /* requests that are not whole yet */
     int64_t                next_cut_log_ms;
     unsigned               n_cuts_unlogged;
     struct net_req        *unanswered;

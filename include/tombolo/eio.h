@@ -45,13 +45,20 @@ struct eio_options {
     uint32_t max_payload;           /* bytes of a message, of a POST, of a polling answer with several packets; such an
                                      * answer holds 16 packets at most */
     uint32_t max_queued;            /* bytes waiting for one client; a single packet may always be queued */
+    size_t   max_held;              /* bytes in memory for all clients together: packets that are
+                                     * not whole, input that waits its turn, and what waits for
+                                     * one client alone. Beyond it each payer
+                                     * (eio_session_set_payer) holds its share; 0: any number */
+    uint32_t turn_ms;               /* of each turn of the loop for what clients have sent. The
+                                     * rest waits for a later turn; 0: however long it takes */
     uint32_t max_sessions;          /* beyond it, handshakes are answered 503 */
     uint32_t frames_per_second;     /* WebSocket frames, of any kind, and packets by polling, of one client; 0: any number. Four
                                      * times as many may come in a moment. Beyond it the client is closed */
     bool     allow_polling, allow_websocket, allow_upgrades;
 };
 
-/* 25 s, 20 s, 10 s, 30 s, 1,000,000, 1 MiB, 100,000, 0; all allowed. The reference has the same, where it has any. */
+/* 25 s, 20 s, 10 s, 30 s, 1,000,000, 1 MiB, 16 MiB, 5 ms, 100,000, 0; all allowed. The reference has the same, where it
+ * has any. */
 extern const struct eio_options eio_default_options;
 
 /* ---- frames ---- */
@@ -131,6 +138,7 @@ struct eio_stats {
     uint64_t bytes_queued;                      /* now, over all sessions */
     uint64_t upgrades, refused_full;            /* refused_full: messages not queued because of max_queued */
     uint64_t too_fast;                          /* clients closed because of frames_per_second */
+    uint64_t bytes_held, refused_held;          /* as max_held counts, now; clients closed because of it */
 };
 void eio_engine_stats(const struct eio_engine *, struct eio_stats *out);
 
@@ -147,9 +155,27 @@ bool                eio_session_is_streaming(const struct eio_session *);      /
 struct eio_session *eio_session_ref(struct eio_session *);             /* the memory stays; returns its argument */
 void                eio_session_unref(struct eio_session **);
 
+/* Who pays for what this client costs: sessions of one payer have one share of max_held, and one place
+ * in the line for the time of a turn. key: EIO_PAYER_MAX bytes of it count. At first it is the address
+ * that the handshake came from (peer). */
+enum { EIO_PAYER_MAX = 47 };
+void eio_session_set_payer(struct eio_session *, tb_str key);
+
+/* Bytes of a message from this client, and of a POST, from its next one on; at first max_payload. Less
+ * for those of whom nothing is known yet. A longer message closes the session before its bytes are in
+ * memory. */
+void eio_session_set_max_message(struct eio_session *, uint32_t max_bytes);
+
+/* The application has so many bytes of this client's in memory, which count as its own; 0 once they are gone. false: its
+ * payer holds too much. */
+bool eio_session_hold(struct eio_session *, size_t bytes) __attribute__((warn_unused_result));
+
+/* Bytes that may wait for this client now: max_queued, or what its share of max_held leaves. */
+size_t eio_session_max_queued(const struct eio_session *);
+
 enum eio_sent {
     EIO_SENT,       /* queued; leaves with this turn's flush */
-    EIO_FULL,       /* max_queued: nothing was queued. Close the session, unless you know better */
+    EIO_FULL,       /* eio_session_max_queued: nothing was queued. Close the session, unless you know better */
     EIO_GONE,       /* the session is closed */
 };
 
@@ -198,7 +224,7 @@ struct eio_request_ops {
 };
 
 /* One request to the engine's address, in the host's memory until respond. A GET of a session is kept until there is
- * something to say; a POST is answered before eio_engine_request returns. Strings: needed for the call only. */
+ * something to say, a POST until its turn comes. Strings: valid until respond or eio_request_gone. */
 struct eio_request {
     const struct eio_request_ops *ops;
     enum eio_method               method;
@@ -209,13 +235,18 @@ struct eio_request {
     uint32_t                      retry_after_s;    /* out, readable in respond: send it as Retry-After; 0: none */
     /* the library's */
     struct eio_session *session;                    /* whose poll waits in this request */
+    struct eio_post    *post;                       /* it waits its turn */
 };
 
 /* OPTIONS is the host's (CORS); everything else comes here. */
 void eio_engine_request(struct eio_engine *, struct eio_request *rq);
 
-/* The client went away before the answer: the library forgets rq, and respond will not be called. Its session ends. */
+/* The client went away before the answer: the library forgets rq, and respond will not be called. The
+ * session whose GET it was ends. */
 void eio_request_gone(struct eio_request *rq);
+
+/* Bytes that the body of a request with this query may have, as far as that is known before it has come. */
+size_t eio_engine_max_body(const struct eio_engine *, tb_str query);
 
 /* ---- for the host: WebSocket connections ----
  * Order of calls: eio_engine_upgrade, answer 101, eio_stream_opened, then eio_stream_input and eio_stream_written as
@@ -230,6 +261,10 @@ struct eio_stream_ops {
     /* The end: close the connection and forget the stream; no call for it follows, in either direction. A write under
      * way is dropped: its bytes are not valid any more when this returns. */
     void (*close)(void *conn);
+    /* Its turn has come: what eio_stream_input left over, as it did, and what has come since. */
+    size_t (*left)(void *conn, char **bytes);
+    /* n bytes of that have been taken. When none is left, read on. */
+    void (*took)(void *conn, size_t n);
 };
 enum { EIO_MAX_SLICES = 64 };
 
@@ -241,9 +276,10 @@ struct eio_stream *eio_engine_upgrade(struct eio_engine *, struct eio_request *r
 
 void eio_stream_opened(struct eio_stream *);        /* the 101 has left; from now on ops->write may be called */
 
-/* Bytes from the peer: all of them are consumed, and changed in place (unmasked). Give bounded chunks (64 KB, say), so
- * that one connection cannot hold up the loop. false: ops->close was called meanwhile, the stream is no more. */
-bool eio_stream_input(struct eio_stream *, char *bytes, size_t n);
+/* *n bytes from the peer, which are changed in place (unmasked). Out: how many at the end were not taken,
+ * for want of time in this turn: keep them and read no more, the library will ask (ops->left). false:
+ * ops->close was called meanwhile, the stream is no more. */
+bool eio_stream_input(struct eio_stream *, char *bytes, size_t *n);
 
 void eio_stream_written(struct eio_stream *);       /* the last ops->write is out */
 void eio_stream_gone(struct eio_stream *);          /* end of file, error, or the 101 could not be sent */

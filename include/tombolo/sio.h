@@ -32,12 +32,13 @@ enum { SIO_SID_MAX = 39 };          /* bytes of a socket's id; those that the li
 struct sio_options {
     struct eio_options eio;
     uint32_t connect_timeout_ms;    /* a connection that has joined no namespace for so long is closed; 0: never */
+    uint32_t max_before_connect;    /* bytes of a packet from a connection that is in no namespace */
     uint32_t max_attachments;       /* of one packet that comes in; more closes the connection, "forced close" */
     uint32_t max_attachment_bytes;  /* of one packet that comes in, together; the same */
     uint32_t max_namespaces;        /* that one connection may have joined or asked for; beyond it CONNECT_ERROR */
 };
 
-/* 45 s, 10, 10,000,000, 16: the reference's where it has one. */
+/* 45 s, 8 KiB, 10, 10,000,000, 16: the reference's where it has one. */
 extern const struct sio_options sio_default_options;
 
 /* About connections; all may be NULL, and so may the whole struct. */
@@ -67,6 +68,7 @@ void sio_server_free(struct sio_server **);
 void               *sio_conn_app(const struct sio_conn *);
 void                sio_conn_set_app(struct sio_conn *, void *app);
 struct eio_session *sio_conn_session(const struct sio_conn *);
+void                sio_conn_set_payer(struct sio_conn *, tb_str key);      /* as eio_session_set_payer */
 void                sio_conn_close(struct sio_conn *, enum eio_manner);     /* no DISCONNECT: clients come back */
 
 /* ---- namespaces ---- */
@@ -96,7 +98,8 @@ struct sio_event {
     tb_str        name;             /* unescaped; a number (clients may use one) as its text */
     tb_str        args;             /* the arguments, JSON values with commas between: 1,"2",{"3":[]}; maybe empty */
     tb_str        json;             /* name and arguments as they came, a JSON array: well-formed (RFC 8259), UTF-8 */
-    const tb_str *attachments;      /* binary: {"_placeholder":true,"num":i} in args stands for attachments[i] */
+    const tb_str *attachments;      /* binary: {"_placeholder":true,"num":i} in args stands for attachments[i]; empty
+                                     * in a namespace that wants none (sio_namespace_without_attachments) */
     size_t        n_attachments;
     int64_t       ack;              /* for sio_ack, or SIO_NO_ACK when the client wants none */
 };
@@ -127,6 +130,7 @@ struct sio_handler {
 /* name: begins with "/"; copied. NULL when it is there already. handler is borrowed until sio_server_free. */
 struct sio_namespace *sio_namespace_add(struct sio_server *, tb_str name, const struct sio_handler *handler, void *ctx);
 struct sio_namespace *sio_namespace_find(struct sio_server *, tb_str name);
+void                  sio_namespace_without_attachments(struct sio_namespace *);      /* they are dropped as they come */
 tb_str                sio_namespace_name(const struct sio_namespace *);
 size_t                sio_namespace_size(const struct sio_namespace *);         /* sockets accepted and not ended */
 struct sio_socket    *sio_socket_find(struct sio_namespace *, tb_str sid);      /* accepted and not ended, or NULL */
@@ -161,6 +165,7 @@ void                 *sio_socket_app(const struct sio_socket *);
 struct sio_socket    *sio_socket_ref(struct sio_socket *);              /* the memory stays; returns its argument */
 void                  sio_socket_unref(struct sio_socket **);
 size_t                sio_socket_queued(const struct sio_socket *);     /* as eio_session_queued: of its connection */
+size_t                sio_socket_max_queued(const struct sio_socket *); /* as eio_session_max_queued; 0: it has ended */
 uint64_t              sio_socket_sent(const struct sio_socket *);       /* as eio_session_sent */
 void                  sio_socket_want_drain(struct sio_socket *);
 bool                  sio_socket_ping(struct sio_socket *);             /* as eio_session_ping */

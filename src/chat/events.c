@@ -292,6 +292,8 @@ read_payload(const struct event *e, const struct sio_event *ev, struct request *
 
     if (ev->n_attachments > 0)
         return tb_fail(err, TB_EINPUT, "Binary data is not expected here", "event with attachments");
+    if (ev->json.n > r->live->settings.limits.event_bytes)
+        return tb_fail(err, TB_ETOOBIG, NULL, "event of %zu bytes", ev->json.n);
     json_t *args = chat_json_load(ev->json, &at);
     if (args == NULL || json_array_size(args) > 2)
         code = tb_fail(err, TB_EINPUT, "One object is expected as the payload", "event with other arguments");

@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum {
     PAGE_EVENTS = 500,                  /* of one page at most: some 100 KB of packets, a tenth of what may be queued */
@@ -164,6 +165,13 @@ needs_proof(const struct client *c, const struct op *op)
     return op->kind == OP_MESSAGE_SENT && op->message_sent.sender_id != c->user->id;
 }
 
+/* Bytes of its queue that the journal may fill: half, the rest is for its acks. */
+static size_t
+feed_room(const struct client *c)
+{
+    return sio_socket_max_queued(c->socket) / 2;
+}
+
 /* false: its queue is full, or it owes too many proofs. While feeding, that closes nothing (see on_full), so c stays. */
 static bool
 hand(struct client *c, struct packet *p)
@@ -172,7 +180,7 @@ hand(struct client *c, struct packet *p)
 
     if (was_handed(c, op->pos))
         return true;
-    if (sio_socket_queued(c->socket) >= p->outlet->live->feed_max_queued)
+    if (sio_socket_queued(c->socket) >= feed_room(c))
         return false;
     if (needs_proof(c, op) && delivery_is_owed(c))
         return false;
@@ -483,6 +491,7 @@ ask_page(struct client *c)
     p->r.op.who = c->claims.who;
     p->r.seen = c->seen;
     p->r.max_events = c->page_events;
+    p->r.max_bytes = feed_room(c);
     p->r.op.reply_to = c->live->settings.mailbox;
     p->r.op.on_done = on_page;
     c->is_waiting = true;
@@ -519,18 +528,26 @@ close_old_socket(struct client *c)
         sio_conn_close(sio_socket_conn(old), EIO_AT_ONCE);
 }
 
+static tb_str
+user_payer(int64_t user_id, char out[24])
+{
+    int n = snprintf(out, 24, "user %" PRId64, user_id);
+    return (tb_str){ .p = out, .n = (size_t)n };
+}
+
 /* false: the connection ended over it, and c with it. */
 static bool
 accept_client(struct client *c, const struct store_catch_up *r)
 {
     struct live *l = c->live;
-    char         pid[RECOVERY_PID_SIZE];
+    char         pid[RECOVERY_PID_SIZE], payer[24];
 
     set_rooms(c, r);
     if (c->is_recovered)
         close_old_socket(c);    /* not earlier: of two that bring the same pid at once, the later one stays */
     recovery_pid_make(&l->key, c->user->id, tb_str_of(l->journal_uuid), tb_str_of(c->sid), c->start, pid);
     c->is_accepted = true;
+    sio_conn_set_payer(sio_socket_conn(c->socket), user_payer(c->user->id, payer));
     if (!sio_accept(c->socket, tb_str_of(c->sid), tb_str_of(pid)))
         return false;
     tb_count_n(&recovered, 0, c->is_recovered);

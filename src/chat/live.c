@@ -461,13 +461,19 @@ allow(void *ctx, const struct eio_request *rq, struct eio_refusal *refusal)
     return false;
 }
 
-/* For sockets that bring no token of their own. */
+/* Until it is known whose it is, its network pays (base/address.h). The token is kept for sockets that
+ * bring none of their own. */
 static void
-keep_authorization(void *ctx, struct sio_conn *conn, const struct eio_request *rq)
+on_open(void *ctx, struct sio_conn *conn, const struct eio_request *rq)
 {
-    tb_str value = rq->ops->header != NULL ? rq->ops->header(rq, TB_LIT("authorization")) : TB_STR_NULL;
+    tb_str            value = rq->ops->header != NULL ? rq->ops->header(rq, TB_LIT("authorization")) : TB_STR_NULL;
+    struct tb_address a;
 
     (void)ctx;
+    if (tb_address_parse(rq->peer, &a)) {
+        a = tb_address_network(a);
+        sio_conn_set_payer(conn, (tb_str){ (const char *)a.bytes, sizeof a.bytes });
+    }
     if (value.n > 0 && value.n <= MAX_AUTHORIZATION)
         sio_conn_set_app(conn, tb_str_to_c(value));
 }
@@ -480,7 +486,7 @@ drop_authorization(void *ctx, struct sio_conn *conn, enum eio_reason why)
     sio_conn_set_app(conn, NULL);
 }
 
-static const struct sio_server_handler server_handler = { .allow = allow, .on_open = keep_authorization,
+static const struct sio_server_handler server_handler = { .allow = allow, .on_open = on_open,
                                                           .on_close = drop_authorization };
 
 /* ---- time ---- */
@@ -525,6 +531,7 @@ live_open(const struct live_settings *settings)
     l->typings = chat_limit_new(per_minute(settings->limits.typing, &settings->limits));
     l->server = sio_server_new(settings->host, settings->options, &server_handler, l);
     l->ns = sio_namespace_add(l->server, TB_LIT("/"), &handler, l);
+    sio_namespace_without_attachments(l->ns);
     store_feed(settings->store, settings->mailbox, feed_on_batch, l);
     returning_open(l, &settings->options->eio);
     live_wake(l, tb_mono_ms(settings->clock));

@@ -9,6 +9,7 @@ struct live;
 struct live_limits {                    /* see live.* in conf/tombolo.conf */
     unsigned sockets_per_user;          /* beyond it a new connection is closed */
     unsigned events_per_second;         /* that one socket may send; beyond it: error acks; 0: any number */
+    size_t   event_bytes;               /* of an event's JSON; a longer one is refused before it is read */
     unsigned connects, user_connects;   /* sockets that one address, and one user, may open per minute; 0: any number */
     unsigned typing;                    /* times a minute that one user's typing is told; 0: any number */
     unsigned typing_ms;                 /* how long a typing lasts that the client does not renew */

@@ -97,7 +97,10 @@ struct tb_config {
         int64_t  ping_interval_ms;          /* 25000 */
         int64_t  ping_timeout_ms;           /* 20000 */
         int64_t  max_payload;               /* 1000000 bytes of a packet */
+        int64_t  connect_bytes;             /* 8192 bytes of a packet before CONNECT was accepted */
         int64_t  max_queued;                /* 1048576 bytes that wait for one socket */
+        int64_t  held_bytes;                /* 16 MiB of all sockets; 0: off */
+        int64_t  turn_ms;                   /* 5 of each turn of the loop for what sockets have sent; 0: off */
         int64_t  sockets_per_user;          /* 50 */
         int64_t  events_per_second;         /* 50 of one socket; 0: off */
         int64_t  frames_per_second;         /* 500 of one connection; 0: off */

@@ -179,6 +179,13 @@ const struct config_setting config_table[] = {
       .help = "bytes of one packet from a socket" },
     { AT(live, max_queued), CONFIG_NUMBER, IN(live, max_queued), .initial = "1048576", .min = 16384, .max = 1 << 30,
       .help = "bytes that may wait for one socket; beyond it the socket catches up later" },
+    { AT(live, connect_bytes), CONFIG_NUMBER, IN(live, connect_bytes), .initial = "8192", .min = 1024, .max = 100000000,
+      .help = "bytes of one packet from a socket that is not let in yet: its CONNECT, with the token" },
+    { AT(live, held_bytes), CONFIG_NUMBER, IN(live, held_bytes), .initial = "16777216", .max = (int64_t)1 << 40,
+      .help = "bytes of packets that are not whole or not sent, over all sockets; beyond it each account and address may hold "
+              "its share of them; 0: any number" },
+    { AT(live, turn_ms), CONFIG_NUMBER, IN(live, turn_ms), .initial = "5", .max = 1000,
+      .help = "time in each turn of the loop for what sockets have sent; the rest waits in a fair line; 0: however long it takes" },
     { AT(live, sockets_per_user), CONFIG_NUMBER, IN(live, sockets_per_user), .initial = "50", .min = 1, .max = 100000,
       .help = "sockets of a user; one more is closed" },
     { AT(live, events_per_second), CONFIG_NUMBER, IN(live, events_per_second), .initial = "50", .max = 1000000,

@@ -188,13 +188,14 @@ eio_engine_request(struct eio_engine *en, struct eio_request *rq)
     struct query q = read_query(en, rq->query);
 
     rq->session = NULL;
+    rq->post = NULL;
     if (!may_enter(en, rq, &q, false))
         return;
     if (q.has_sid) {
         serve_known(q.session, rq);
         return;
     }
-    struct eio_session *s = eio_session_ref(eio_session_new(en, NULL));
+    struct eio_session *s = eio_session_ref(eio_session_new(en, NULL, rq->peer));
     eio_poll_get(s, rq);
     eio_session_announce(s, rq);
     eio_session_unref(&s);
@@ -206,6 +207,7 @@ eio_engine_upgrade(struct eio_engine *en, struct eio_request *rq, const struct e
     struct query q = read_query(en, rq->query);
 
     rq->session = NULL;
+    rq->post = NULL;
     if (!may_enter(en, rq, &q, true))
         return NULL;
 
@@ -216,9 +218,16 @@ eio_engine_upgrade(struct eio_engine *en, struct eio_request *rq, const struct e
         eio_probe_new(st, is_first ? q.session : NULL);
         return st;
     }
-    st->session = eio_session_new(en, st);
+    st->session = eio_session_new(en, st, rq->peer);
     eio_session_announce(st->session, rq);
     return st;
+}
+
+size_t
+eio_engine_max_body(const struct eio_engine *en, tb_str text)
+{
+    struct query q = read_query(en, text);
+    return q.session != NULL ? q.session->max_message : EIO_UNKNOWN_BODY;
 }
 
 /* ---- time and turns ---- */
@@ -250,6 +259,61 @@ eio_engine_cancel_timer(struct eio_engine *en, struct eio_timer *t)
     eio_timers_cancel(&en->timers, t);
 }
 
+/* ---- the time of a turn ---- */
+
+void
+eio_engine_ask_flush(struct eio_engine *en)
+{
+    if (en->flush_is_asked)
+        return;
+    en->flush_is_asked = true;
+    en->host.flush_soon(en->host.ctx);
+}
+
+bool
+eio_engine_is_busy(struct eio_engine *en)
+{
+    if (en->is_closed || en->options.turn_ms == 0)
+        return false;
+    if (!en->is_calling && eio_payers_are_waiting(&en->payers))
+        return true;
+    int64_t now_ms = eio_engine_now(en);
+    if (en->is_calling)
+        return now_ms >= en->slice_until_ms;
+    if (en->turn_until_ms == 0) {
+        en->turn_until_ms = now_ms + en->options.turn_ms;
+        eio_engine_ask_flush(en);       /* which ends the turn */
+    }
+    return now_ms >= en->turn_until_ms;
+}
+
+void
+eio_engine_wait(struct eio_engine *en, struct eio_payer *p, struct eio_waiter *w, size_t bytes)
+{
+    int64_t now_ms = eio_engine_now(en);
+
+    eio_payer_wait(p, w, bytes);
+    if (now_ms < en->wake_ms)
+        wish(en, now_ms);
+}
+
+/* At least one of those who wait, if there are any. */
+static void
+call_line(struct eio_engine *en, int64_t until_ms)
+{
+    int64_t now_ms = eio_engine_now(en);
+
+    en->is_calling = true;
+    while (eio_payers_are_waiting(&en->payers)) {
+        en->slice_until_ms = now_ms + EIO_SLICE_MS;
+        eio_payers_call(&en->payers);
+        now_ms = eio_engine_now(en);
+        if (now_ms >= until_ms)
+            break;
+    }
+    en->is_calling = false;
+}
+
 void
 eio_engine_tick(struct eio_engine *en)
 {
@@ -258,7 +322,8 @@ eio_engine_tick(struct eio_engine *en)
     en->wake_ms = INT64_MIN;        /* no wishes meanwhile: one comes at the end */
     while (eio_timers_fire(&en->timers, now_ms))
         ;
-    wish(en, eio_timers_next(&en->timers));
+    call_line(en, now_ms + en->options.turn_ms);
+    wish(en, eio_payers_are_waiting(&en->payers) ? now_ms : eio_timers_next(&en->timers));
 }
 
 static void
@@ -285,6 +350,7 @@ eio_engine_flush(struct eio_engine *en)
 
     en->first_dirty = en->last_dirty = NULL;
     en->flush_is_asked = false;
+    en->turn_until_ms = 0;
     for (; s != NULL; s = next) {
         next = s->next_dirty;
         s->is_dirty = false;
@@ -316,6 +382,7 @@ eio_engine_new(const struct eio_host *host, const struct eio_options *options, c
     en->wake_ms = INT64_MAX;
     host->random(host->ctx, seed, sizeof seed);
     eio_index_init(&en->sessions, session_key, seed);
+    eio_payers_init(&en->payers, en->options.max_held, seed);
     return en;
 }
 
@@ -340,8 +407,11 @@ end_all(struct eio_engine *en, enum eio_end how)
 void
 eio_engine_close(struct eio_engine *en)
 {
+    if (!en->is_closed)
+        call_line(en, eio_engine_now(en) + EIO_LAST_TURN_MS);
     en->is_closed = true;
     end_all(en, EIO_END_REPLY);
+    call_line(en, INT64_MAX);       /* what is left means nothing any more, and is answered */
 }
 
 void
@@ -359,6 +429,7 @@ eio_engine_free(struct eio_engine **engine)
     eio_engine_flush(en);           /* its list holds references */
     eio_index_fini(&en->sessions);
     eio_timers_fini(&en->timers);
+    eio_payers_fini(&en->payers);
     eio_frame_unref(&en->ping);
     tb_buf_fini(&en->scratch);
     tb_free(en);
@@ -369,6 +440,7 @@ void
 eio_engine_stats(const struct eio_engine *en, struct eio_stats *out)
 {
     *out = en->stats;
+    out->bytes_held = en->payers.budget.held;
 }
 
 struct eio_session *

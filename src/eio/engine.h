@@ -12,6 +12,7 @@ void    eio_engine_cancel_timer(struct eio_engine *, struct eio_timer *);
 #define EIO_DEFAULTS                                                                                     \
     {                                                                                                    \
         .ping_interval_ms = 25000, .ping_timeout_ms = 20000, .upgrade_timeout_ms = 10000,                \
-        .write_timeout_ms = 30000, .max_payload = 1000000, .max_queued = 1 << 20, .max_sessions = 100000, \
+        .write_timeout_ms = 30000, .max_payload = 1000000, .max_queued = 1 << 20, .max_held = 16 << 20, \
+        .turn_ms = 5, .max_sessions = 100000,                                                            \
         .allow_polling = true, .allow_websocket = true, .allow_upgrades = true,                          \
     }

@@ -61,6 +61,7 @@ frame_new(enum eio_ws_opcode opcode, size_t n, char **at)
 
     assert(n < UINT32_MAX);
     struct eio_frame *f = tb_alloc(sizeof(*f) + n_header + n);
+    f->owner = NULL;
     f->refs = 1;
     f->n = (uint32_t)n;
     f->n_header = (uint8_t)n_header;

@@ -29,7 +29,10 @@ bool               eio_payload_next(struct eio_payload *, tb_str *packet);      
 
 /* ---- frames: one packet as it leaves, with the WebSocket header that it would need in front ---- */
 
+struct eio_queue;
+
 struct eio_frame {
+    const struct eio_queue *owner;      /* for whose sake it is in memory: the first one's; or NULL */
     uint32_t refs;
     uint32_t n;                 /* bytes of the packet */
     uint8_t  n_header;          /* bytes of the WebSocket header before it */

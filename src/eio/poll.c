@@ -6,6 +6,13 @@
 #include "base64.h"
 #include "log.h"
 
+/* A POST that waits its turn. */
+struct eio_post {
+    struct eio_waiter   waiter;
+    struct eio_session *session;        /* referenced */
+    struct eio_request *rq;
+};
+
 static const char as_text[] = "text/plain; charset=UTF-8";      /* explicit: pages that are not UTF-8 read it too */
 static const char as_json[] = "application/json";
 
@@ -108,11 +115,26 @@ eio_poll_get(struct eio_session *s, struct eio_request *rq)
         eio_session_mark(s);
 }
 
+static void
+forget_post(struct eio_post *post)
+{
+    struct eio_session *s = post->session;
+
+    post->rq->post = NULL;
+    s->post_bytes -= post->rq->body.n;
+    eio_waiter_leave(&post->waiter);
+    (void)eio_session_weigh(s);
+    eio_session_unref(&s);
+    tb_free(post);
+}
+
 void
 eio_request_gone(struct eio_request *rq)
 {
     struct eio_session *s = rq->session;
 
+    if (rq->post != NULL)
+        forget_post(rq->post);
     if (s == NULL)
         return;
     rq->session = NULL;
@@ -165,15 +187,11 @@ take_payload(struct eio_session *s, tb_str body)
     return true;
 }
 
-void
-eio_poll_post(struct eio_session *s, struct eio_request *rq)
+static void
+take_post(struct eio_session *s, struct eio_request *rq)
 {
     enum eio_reason why = EIO_PARSE_ERROR;
 
-    if (rq->body.n > s->engine->options.max_payload) {
-        rq->ops->respond(rq, 413, as_json, TB_LIT("{\"code\":3,\"message\":\"Payload too large\"}"));
-        return;
-    }
     if (tb_str_eq_nocase(rq->content_type, TB_LIT("application/octet-stream")))
         why = EIO_TRANSPORT_ERROR;      /* the binary payloads of protocol 3 */
     else if (tb_str_is_utf8(rq->body)) {
@@ -185,4 +203,48 @@ eio_poll_post(struct eio_session *s, struct eio_request *rq)
     }
     refuse(rq);
     eio_session_end(s, why, EIO_END_REPLY, EIO_WS_NORMAL);
+}
+
+/* ---- POSTs that wait their turn ---- */
+
+static void
+on_turn(struct eio_waiter *w)
+{
+    struct eio_post    *post = TB_CONTAINER(w, struct eio_post, waiter);
+    struct eio_session *s = eio_session_ref(post->session);
+    struct eio_request *rq = post->rq;
+
+    forget_post(post);
+    take_post(s, rq);
+    eio_session_unref(&s);
+}
+
+static void
+wait_turn(struct eio_session *s, struct eio_request *rq)
+{
+    struct eio_post *post = TB_NEW(struct eio_post);
+
+    post->waiter.go = on_turn;
+    post->session = eio_session_ref(s);
+    post->rq = rq;
+    rq->post = post;
+    s->post_bytes += rq->body.n;
+    eio_engine_wait(s->engine, s->payer, &post->waiter, rq->body.n);
+    if (eio_session_weigh(s))
+        return;
+    forget_post(post);
+    s->engine->stats.refused_held++;
+    rq->ops->respond(rq, 503, as_json, TB_LIT("{\"code\":3,\"message\":\"Too much is waiting\"}"));
+    eio_session_end(s, EIO_TRANSPORT_ERROR, EIO_END_REPLY, EIO_WS_TRY_AGAIN);
+}
+
+void
+eio_poll_post(struct eio_session *s, struct eio_request *rq)
+{
+    if (rq->body.n > s->max_message)
+        rq->ops->respond(rq, 413, as_json, TB_LIT("{\"code\":3,\"message\":\"Payload too large\"}"));
+    else if (s->state != EIO_CLOSED && eio_engine_is_busy(s->engine))
+        wait_turn(s, rq);
+    else
+        take_post(s, rq);
 }

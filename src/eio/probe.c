@@ -52,11 +52,13 @@ eio_probe_new(struct eio_stream *st, struct eio_session *s)
     en->probes = p;
     st->probe = p;
     st->session = s;
+    st->ws.max_message = EIO_WS_CONTROL_MAX;    /* "2probe", "5" */
     if (s != NULL) {
         s->probe = p;
         eio_session_move(s, EIO_PROBING);
     } else {
         st->close_code = EIO_WS_NORMAL;
+        eio_ws_discard(&st->ws);
     }
     arm(p);
 }
@@ -69,6 +71,7 @@ release_session(struct eio_probe *p, enum eio_state to)
     s->probe = NULL;
     p->stream->session = NULL;
     eio_session_move(s, to);
+    (void)eio_session_weigh(s);
 }
 
 void
@@ -113,6 +116,7 @@ upgrade(struct eio_probe *p)
     eio_probe_free(p);
     st->session = s;
     s->stream = st;
+    st->ws.max_message = s->max_message;
     s->engine->stats.upgrades++;
     if (st->is_base64)
         eio_session_requeue(s);

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+enum { OF_NOBODY_ELSE = 2 };        /* references: the queue's, and that of who puts it there */
+
 void
 eio_queue_init(struct eio_queue *q)
 {
@@ -44,12 +46,22 @@ eio_queue_push(struct eio_queue *q, struct eio_frame *f)
     q->n++;
     *slot(q, q->n - 1) = eio_frame_ref(f);
     q->bytes += (uint32_t)eio_frame_size(f);
+    if (f->owner == NULL && f->refs == OF_NOBODY_ELSE) {
+        f->owner = q;
+        q->own_bytes += (uint32_t)eio_frame_size(f);
+    }
 }
 
 static void
 forget(struct eio_queue *q, uint32_t i)
 {
-    q->bytes -= (uint32_t)eio_frame_size(*slot(q, i));
+    struct eio_frame *f = *slot(q, i);
+
+    q->bytes -= (uint32_t)eio_frame_size(f);
+    if (f->owner == q) {
+        f->owner = NULL;
+        q->own_bytes -= (uint32_t)eio_frame_size(f);
+    }
     eio_frame_unref(slot(q, i));
 }
 
@@ -58,7 +70,7 @@ shrink_if_empty(struct eio_queue *q)
 {
     if (q->n > 0)
         return;
-    assert(q->bytes == 0);
+    assert(q->bytes == 0 && q->own_bytes == 0);
     tb_free(q->ring);
     eio_queue_init(q);
 }

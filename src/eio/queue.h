@@ -11,6 +11,7 @@ struct eio_queue {
     struct eio_frame  *in_place[EIO_QUEUE_INLINE];
     uint32_t           head, n, cap;
     uint32_t           bytes;                       /* sum of eio_frame_size */
+    uint32_t           own_bytes;                   /* of those frames that are in memory for this queue's sake */
 };
 
 void              eio_queue_init(struct eio_queue *);

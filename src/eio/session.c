@@ -94,6 +94,55 @@ eio_session_move(struct eio_session *s, enum eio_state to)
     check_state(s);
 }
 
+/* ---- what it costs ---- */
+
+static size_t
+bytes_in(const struct eio_stream *st)
+{
+    return st != NULL ? eio_ws_held(&st->ws) + st->n_left : 0;
+}
+
+bool
+eio_session_weigh(struct eio_session *s)
+{
+    const struct eio_stream *st = s->probe != NULL ? s->probe->stream : s->stream;
+    size_t                   before = s->held;
+
+    if (s->state == EIO_CLOSED)
+        return true;
+    eio_payer_weigh(s->payer, &s->held, bytes_in(st) + s->queue.own_bytes + s->app_bytes + s->post_bytes);
+    return s->held <= before || s->held <= TB_BUDGET_SMALL || s->payer->held <= eio_payer_share(s->payer);
+}
+
+void
+eio_session_set_payer(struct eio_session *s, tb_str key)
+{
+    struct eio_payer *before = s->payer;
+    size_t            held = s->held;
+
+    if (s->state == EIO_CLOSED)
+        return;
+    s->payer = eio_payer_take(&s->engine->payers, key);
+    eio_payer_weigh(before, &s->held, 0);
+    eio_payer_weigh(s->payer, &s->held, held);
+    eio_payer_drop(&before);
+}
+
+bool
+eio_session_hold(struct eio_session *s, size_t bytes)
+{
+    s->app_bytes = bytes;
+    return eio_session_weigh(s);
+}
+
+void
+eio_session_set_max_message(struct eio_session *s, uint32_t max_bytes)
+{
+    s->max_message = max_bytes;
+    if (s->stream != NULL)
+        s->stream->ws.max_message = max_bytes;
+}
+
 /* ---- the queue ---- */
 
 void
@@ -110,10 +159,7 @@ eio_session_mark(struct eio_session *s)
     else
         en->first_dirty = s;
     en->last_dirty = eio_session_ref(s);
-    if (!en->flush_is_asked) {
-        en->flush_is_asked = true;
-        en->host.flush_soon(en->host.ctx);
-    }
+    eio_engine_ask_flush(en);
 }
 
 static void
@@ -129,16 +175,20 @@ queue_frame(struct eio_session *s, struct eio_frame *f)
         eio_queue_push(&s->queue, f);
     }
     s->engine->stats.bytes_queued += s->queue.bytes - before;
+    if (s->queue.own_bytes > 0)
+        (void)eio_session_weigh(s);
     eio_session_mark(s);
 }
 
 void
 eio_session_pop(struct eio_session *s, uint32_t n)
 {
-    uint32_t before = s->queue.bytes;
+    uint32_t before = s->queue.bytes, own_before = s->queue.own_bytes;
 
     eio_queue_pop(&s->queue, n);
     s->engine->stats.bytes_queued -= before - s->queue.bytes;
+    if (own_before > 0)
+        (void)eio_session_weigh(s);
 }
 
 void
@@ -159,6 +209,22 @@ drop_queue(struct eio_session *s)
 
     eio_queue_cut(&s->queue, s->n_writing);
     s->engine->stats.bytes_queued -= before - s->queue.bytes;
+    (void)eio_session_weigh(s);
+}
+
+/* What the payer's other sessions hold, and this one beside its queue, is not there for it. */
+size_t
+eio_session_max_queued(const struct eio_session *s)
+{
+    size_t max = s->engine->options.max_queued;
+
+    if (s->state == EIO_CLOSED)
+        return 0;
+    size_t share = eio_payer_share(s->payer), others = s->payer->held - s->queue.own_bytes;
+    size_t left = share > others ? share - others : 0;
+    if (left < TB_BUDGET_SMALL)
+        left = TB_BUDGET_SMALL;
+    return left < max ? left : max;
 }
 
 enum eio_sent
@@ -170,7 +236,7 @@ eio_session_send(struct eio_session *s, struct eio_frame *const *frames, size_t 
         return EIO_GONE;
     for (size_t i = 0; i < n; i++)
         total += eio_frame_size(frames[i]);
-    if (s->queue.bytes > CONTROL_BYTES && total > s->engine->options.max_queued) {
+    if (s->queue.bytes > CONTROL_BYTES && total > eio_session_max_queued(s)) {
         s->engine->stats.refused_full++;
         return EIO_FULL;
     }
@@ -401,7 +467,7 @@ choose_sid(struct eio_session *s)
 }
 
 struct eio_session *
-eio_session_new(struct eio_engine *en, struct eio_stream *st)
+eio_session_new(struct eio_engine *en, struct eio_stream *st, tb_str peer)
 {
     struct eio_session *s = TB_NEW(struct eio_session);
 
@@ -411,6 +477,8 @@ eio_session_new(struct eio_engine *en, struct eio_stream *st)
     s->refs = 1;
     s->write_due_ms = INT64_MAX;
     s->timer.fire = on_time;
+    s->payer = eio_payer_take(&en->payers, peer);
+    s->max_message = en->options.max_payload;
     eio_queue_init(&s->queue);
     do
         choose_sid(s);
@@ -445,6 +513,7 @@ eio_session_end(struct eio_session *s, enum eio_reason why, enum eio_end how, un
     eio_session_move(s, EIO_CLOSING);
     s->engine->stats.closed[why]++;
     s->awaits_pong = s->wants_drain = false;
+    s->app_bytes = 0;
     due_in(s, how == EIO_END_FLUSH ? EIO_CLOSING_MS : EIO_GOODBYE_MS);
     if (s->engine->handler->on_close != NULL)
         s->engine->handler->on_close(s->engine->ctx, s, why);
@@ -462,10 +531,12 @@ eio_session_finish(struct eio_session *s)
 {
     s->n_writing = 0;
     drop_queue(s);
+    eio_payer_weigh(s->payer, &s->held, 0);
     eio_engine_cancel_timer(s->engine, &s->timer);
     eio_index_remove(&s->engine->sessions, s);
     s->engine->stats.sessions--;
     eio_session_move(s, EIO_CLOSED);
+    eio_payer_drop(&s->payer);
     eio_session_unref(&s);
 }
 

@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "index.h"
 #include "packet.h"
+#include "payer.h"
 #include "queue.h"
 #include "ws.h"
 
@@ -14,6 +15,10 @@ enum {
     EIO_POLL_PACKETS = 16,              /* of an answer to a poll: python-engineio's clients take no more, and give up */
     EIO_CLOSING_MS = 30000,             /* for a closed client to fetch the rest and the goodbye: the reference's */
     EIO_GOODBYE_MS = 5000,              /* for a close frame to leave when nothing else has to */
+    EIO_INPUT_A_TURN = 65536,           /* bytes of one stream; one peer cannot hold up the loop */
+    EIO_LAST_TURN_MS = 1000,            /* when all ends, for what has come and waits */
+    EIO_SLICE_MS = 1,                   /* of one stream out of the line */
+    EIO_UNKNOWN_BODY = 8192,            /* bytes of a POST that names no session: read only to be refused */
 };
 
 enum eio_state {
@@ -41,6 +46,9 @@ struct eio_session {
     struct eio_stream  *stream;         /* in STREAMING, and CLOSING from there; else NULL */
     struct eio_request *poll;           /* a GET that waits; NULL while streaming */
     struct eio_probe   *probe;          /* in PROBING and PROBED; else NULL */
+    struct eio_payer   *payer;
+    size_t              held;           /* its part of what the payer holds; see eio_session_weigh */
+    size_t              app_bytes, post_bytes;      /* of that: the application's; POSTs that wait their turn */
     struct eio_session *next_dirty;
     struct eio_queue    queue;
     struct eio_timer    timer;          /* never later than due_ms and write_due_ms; see eio_session_arm */
@@ -49,6 +57,7 @@ struct eio_session {
     uint64_t            sent;           /* messages queued */
     uint64_t            pings[EIO_MAX_PINGS];       /* `sent` at each ping without a pong, oldest first */
     struct eio_rate     rate;           /* of packets by polling */
+    uint32_t            max_message;
     uint32_t            refs;
     uint8_t             n_pings;
     uint8_t             n_writing;      /* frames of the queue in the stream's write under way */
@@ -63,7 +72,7 @@ struct eio_session {
 
 /* A new session in state POLLING (or STREAMING with a stream), known to the engine, its open packet queued; the
  * application hears of it from eio_session_announce. */
-struct eio_session *eio_session_new(struct eio_engine *, struct eio_stream *st);
+struct eio_session *eio_session_new(struct eio_engine *, struct eio_stream *st, tb_str peer);
 void                eio_session_announce(struct eio_session *, const struct eio_request *rq);
 
 void eio_session_move(struct eio_session *, enum eio_state to);
@@ -91,6 +100,9 @@ void eio_session_fetched(struct eio_session *, uint32_t n);     /* the same, wit
 void eio_session_requeue(struct eio_session *);                 /* what waits, as the stream that has come wants it */
 void eio_session_arm(struct eio_session *);                     /* after due_ms or write_due_ms became earlier */
 
+/* What it holds has changed. false: it is more than its payer may hold now. */
+bool eio_session_weigh(struct eio_session *);
+
 static inline bool
 eio_session_is_closing(const struct eio_session *s)
 {
@@ -100,7 +112,7 @@ eio_session_is_closing(const struct eio_session *s)
 /* ---- poll.c ---- */
 
 void eio_poll_get(struct eio_session *, struct eio_request *rq);
-void eio_poll_post(struct eio_session *, struct eio_request *rq);
+void eio_poll_post(struct eio_session *, struct eio_request *rq);       /* answered now, or when its turn comes */
 void eio_poll_flush(struct eio_session *);      /* answers the waiting GET if there is something to say */
 void eio_poll_noop(struct eio_session *);                       /* answers it with a noop */
 void eio_poll_farewell(struct eio_session *, enum eio_end how, enum eio_reason why);
@@ -117,6 +129,8 @@ struct eio_stream {
     struct tb_buf      *control;        /* our control frames in the write under way */
     struct eio_ws       ws;
     struct eio_rate     rate;           /* of frames */
+    struct eio_waiter   waiter;         /* for its turn, with what the host keeps */
+    size_t              n_left;         /* bytes that it keeps */
     uint16_t            close_code;     /* of the close frame that is owed or was sent; 0: none */
     bool                is_base64 : 1;          /* its client asked for binary as text (query b64) */
     bool                is_open : 1;            /* the 101 has left */
@@ -150,6 +164,14 @@ void eio_probe_free(struct eio_probe *);        /* its stream is gone, or carrie
 
 /* ---- engine.c ---- */
 
+void eio_engine_ask_flush(struct eio_engine *);
+
+/* Whether this turn has no time any more for what clients have sent, or others wait in line before it. */
+bool eio_engine_is_busy(struct eio_engine *);
+
+/* w waits for its turn, with so many bytes. */
+void eio_engine_wait(struct eio_engine *, struct eio_payer *, struct eio_waiter *w, size_t bytes);
+
 struct eio_engine {
     /* fixed */
     struct eio_host            host;
@@ -160,6 +182,10 @@ struct eio_engine {
     /* the rest */
     struct eio_index    sessions;
     struct eio_timers   timers;
+    struct eio_payers   payers;
+    int64_t             turn_until_ms;          /* when the time for input in this turn is over; 0: it has not begun */
+    bool                is_calling;             /* from the line: until slice_until_ms */
+    int64_t             slice_until_ms;
     int64_t             wake_ms;                /* what the host was asked for last */
     struct eio_session *first_dirty, *last_dirty;
     struct eio_probe   *probes;

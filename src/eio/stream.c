@@ -15,6 +15,8 @@ enum {
     MAX_FRAMES = EIO_MAX_SLICES - SLICES_FOR_CONTROL,
 };
 
+static void on_turn(struct eio_waiter *w);
+
 struct eio_stream *
 eio_stream_new(struct eio_engine *en, const struct eio_stream_ops *ops, void *conn)
 {
@@ -24,6 +26,7 @@ eio_stream_new(struct eio_engine *en, const struct eio_stream_ops *ops, void *co
     st->ops = ops;
     st->conn = conn;
     eio_ws_init(&st->ws, en->options.max_payload);
+    st->waiter.go = on_turn;
     return st;
 }
 
@@ -42,6 +45,7 @@ free_stream(struct eio_stream *st)
 {
     st->is_dead = true;
     st->session = NULL;
+    eio_waiter_leave(&st->waiter);
     if (st->is_inside)
         return;
     free_control(st);
@@ -222,6 +226,9 @@ eio_stream_farewell(struct eio_stream *st, enum eio_end how, unsigned code)
     }
     if (st->close_code == 0)
         st->close_code = (uint16_t)code;
+    eio_ws_discard(&st->ws);
+    if (st->session != NULL)
+        (void)eio_session_weigh(st->session);
     st->awaits_close = how == EIO_END_FLUSH;
     if (how == EIO_END_FLUSH)
         flush_soon(st);
@@ -311,22 +318,85 @@ count_frames(struct eio_stream *st)
     leave(st, EIO_TRANSPORT_ERROR, EIO_WS_POLICY);
 }
 
-bool
-eio_stream_input(struct eio_stream *st, char *bytes, size_t n)
+/* Until the turn has no more time; what is left is in *in. */
+static void
+take_events(struct eio_stream *st, struct eio_ws_bytes *in)
 {
-    struct eio_ws_bytes in = { .n = n };
+    enum eio_ws_event event;
+    tb_str            payload = TB_STR_NULL;
+
+    while (!st->is_dead && (event = eio_ws_next(&st->ws, in, &payload)) != EIO_WS_MORE) {
+        take_event(st, event, payload);
+        if (in->n > 0 && eio_engine_is_busy(st->engine))
+            break;
+    }
+}
+
+/* What it left goes to the end of its payer's line. */
+static void
+weigh_and_wait(struct eio_stream *st, size_t n_left)
+{
+    struct eio_session *s = st->session;
+
+    st->n_left = n_left;
+    if (s == NULL)
+        return;
+    bool is_fine = eio_session_weigh(s);
+    if (n_left > 0)
+        eio_engine_wait(st->engine, s->payer, &st->waiter,
+                        eio_ws_held(&st->ws) + (n_left < EIO_INPUT_A_TURN ? n_left : EIO_INPUT_A_TURN));
+    if (is_fine)
+        return;
+    st->engine->stats.refused_held++;
+    leave(st, EIO_TRANSPORT_ERROR, EIO_WS_TRY_AGAIN);
+}
+
+/* One that belongs to nobody any more takes all, which means nothing. */
+static bool
+take_input(struct eio_stream *st, char *bytes, size_t *n)
+{
     struct eio_session *s = st->session != NULL ? eio_session_ref(st->session) : NULL;
-    enum eio_ws_event   event = EIO_WS_PONG;
-    tb_str              payload = TB_STR_NULL;
+    struct eio_ws_bytes in = { .n = s != NULL && *n > EIO_INPUT_A_TURN ? EIO_INPUT_A_TURN : *n };
+    size_t              n_later = *n - in.n;
 
     in.p = bytes;
     st->is_inside = true;
-    while (!st->is_dead && (event = eio_ws_next(&st->ws, &in, &payload)) != EIO_WS_MORE)
-        take_event(st, event, payload);
+    take_events(st, &in);
+    *n = in.n + n_later;
     if (!st->is_dead)
         count_frames(st);
+    if (!st->is_dead)
+        weigh_and_wait(st, *n);
     st->is_inside = false;
     eio_session_unref(&s);
+    if (!st->is_dead)
+        return true;
+    free_stream(st);
+    return false;
+}
+
+static void
+on_turn(struct eio_waiter *w)
+{
+    struct eio_stream           *st = TB_CONTAINER(w, struct eio_stream, waiter);
+    const struct eio_stream_ops *ops = st->ops;
+    void                        *conn = st->conn;
+    char                        *bytes;
+    size_t                       n = ops->left(conn, &bytes), n_left = n;
+
+    if (take_input(st, bytes, &n_left))
+        ops->took(conn, n - n_left);
+}
+
+bool
+eio_stream_input(struct eio_stream *st, char *bytes, size_t *n)
+{
+    assert(st->waiter.payer == NULL);
+    if (st->session == NULL || !eio_engine_is_busy(st->engine))
+        return take_input(st, bytes, n);
+    st->is_inside = true;
+    weigh_and_wait(st, *n);
+    st->is_inside = false;
     if (!st->is_dead)
         return true;
     free_stream(st);

@@ -77,6 +77,20 @@ eio_ws_stop(struct eio_ws *ws)
     ws->is_over = true;
 }
 
+void
+eio_ws_discard(struct eio_ws *ws)
+{
+    ws->is_discarding = true;
+    if (!ws->was_told)
+        drop_partial(ws);
+}
+
+size_t
+eio_ws_held(const struct eio_ws *ws)
+{
+    return ws->partial != NULL ? sizeof *ws->partial + ws->partial->message.cap + ws->partial->control.cap : 0;
+}
+
 static enum eio_ws_event
 broken(struct eio_ws *ws, enum eio_ws_code code, const char *why)
 {
@@ -174,7 +188,7 @@ take_header(struct eio_ws *ws, struct eio_ws_bytes *in)
     }
     if (!read_length(ws, &length))
         return broken(ws, EIO_WS_PROTOCOL_ERROR, "the length is not in its shortest form");
-    if (!is_control(ws) && length > ws->max_message - gathered(ws))
+    if (!is_control(ws) && length + gathered(ws) > ws->max_message)
         return broken(ws, EIO_WS_TOO_BIG, "the message is too long");
     ws->left = (uint32_t)length;
     ws->is_inside = true;
@@ -244,6 +258,8 @@ static enum eio_ws_event
 message_event(struct eio_ws *ws, unsigned opcode, tb_str payload)
 {
     ws->message = 0;
+    if (ws->is_discarding)
+        return EIO_WS_MORE;
     if (opcode == EIO_WS_OP_BINARY)
         return EIO_WS_BINARY;
     return tb_str_is_utf8(payload) ? EIO_WS_TEXT : broken(ws, EIO_WS_NOT_UTF8, "the text is not UTF-8");
@@ -267,6 +283,12 @@ whole_event(struct eio_ws *ws, tb_str *payload)
     }
 }
 
+static bool
+is_unwanted(const struct eio_ws *ws)
+{
+    return ws->is_discarding && !is_control(ws);
+}
+
 /* Takes payload; true: the frame ends here, and *all is what belongs together, unless more fragments are to come. */
 static bool
 take_payload(struct eio_ws *ws, struct eio_ws_bytes *in, tb_str *all)
@@ -279,7 +301,7 @@ take_payload(struct eio_ws *ws, struct eio_ws_bytes *in, tb_str *all)
     if (n > 0)
         unmask(ws, in->p, n);
     *all = (tb_str){ .p = in->p, .n = n };
-    if (!is_alone || (buf != NULL && buf->n > 0)) {
+    if (!is_unwanted(ws) && (!is_alone || (buf != NULL && buf->n > 0))) {
         buf = partial_of(ws);
         tb_buf_add(buf, *all);
         *all = tb_buf_str(buf);
@@ -306,7 +328,7 @@ static void
 tidy(struct eio_ws *ws)
 {
     if (ws->was_told && ws->partial != NULL) {
-        if (ws->message == 0)
+        if (ws->message == 0 || ws->is_discarding)
             drop_partial(ws);
         else
             tb_buf_clear(&ws->partial->control);

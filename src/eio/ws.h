@@ -12,6 +12,7 @@ enum eio_ws_opcode {                    /* section 11.8 */
 enum eio_ws_code {                      /* section 7.4.1 */
     EIO_WS_NORMAL = 1000, EIO_WS_GOING_AWAY = 1001, EIO_WS_PROTOCOL_ERROR = 1002, EIO_WS_NO_CODE = 1005,
     EIO_WS_NOT_UTF8 = 1007, EIO_WS_POLICY = 1008, EIO_WS_TOO_BIG = 1009,
+    EIO_WS_TRY_AGAIN = 1013,
 };
 
 enum {
@@ -53,6 +54,7 @@ struct eio_ws {
     uint8_t                message;     /* opcode of the message whose fragments are coming; 0: none */
     uint16_t               code;        /* see CLOSE and BROKEN */
     bool                   is_inside;   /* the header is whole, payload is coming */
+    bool                   is_discarding;       /* messages are not wanted any more: nothing of them is kept or told */
     bool                   is_over;     /* after CLOSE and BROKEN everything is swallowed */
     bool                   was_told;    /* what partial holds has been handed out */
     struct eio_ws_partial *partial;     /* what came in pieces; NULL most of the time */
@@ -62,6 +64,10 @@ struct eio_ws {
 void eio_ws_init(struct eio_ws *ws, uint32_t max_message);
 void eio_ws_stop(struct eio_ws *ws);        /* everything more is swallowed */
 void eio_ws_fini(struct eio_ws *ws);
+
+/* From now on only control frames matter. What was told last stays valid until eio_ws_next. */
+void   eio_ws_discard(struct eio_ws *ws);
+size_t eio_ws_held(const struct eio_ws *ws);        /* bytes in memory of what is not whole */
 
 /* Takes bytes from the front of *in, which is changed in place, until there is something to tell. *payload is valid
  * until the next call; it points into what was *in, or into the decoder's memory. */

@@ -155,7 +155,20 @@ road_close(void *conn)
     tb_free(r);
 }
 
-static const struct eio_stream_ops stream_ops = { .write = road_write, .close = road_close };
+static size_t
+road_left(void *conn, char **bytes)
+{
+    return net_stream_left(((struct road *)conn)->net, bytes);
+}
+
+static void
+road_took(void *conn, size_t n)
+{
+    net_stream_took(((struct road *)conn)->net, n);
+}
+
+static const struct eio_stream_ops stream_ops = { .write = road_write, .close = road_close, .left = road_left,
+                                                  .took = road_took };
 
 static void
 road_opened(void *app)
@@ -164,7 +177,7 @@ road_opened(void *app)
 }
 
 static bool
-road_input(void *app, char *bytes, size_t n)
+road_input(void *app, char *bytes, size_t *n)
 {
     return eio_stream_input(((struct road *)app)->eio, bytes, n);
 }
@@ -274,6 +287,12 @@ on_request(void *ctx, struct net_request *net)
     eio_engine_request(h->engine, &x->rq);
 }
 
+static size_t
+max_body(void *ctx, tb_str query)
+{
+    return eio_engine_max_body(((struct net_eio *)ctx)->engine, query);
+}
+
 struct net_eio *
 net_eio_new(struct net *net)
 {
@@ -313,6 +332,7 @@ net_eio_serve(struct net_eio *h, struct eio_engine *engine, const char *prefix, 
     h->posts = tally("POST", prefix);
     h->upgrades = tally("UPGRADE", prefix);     /* to a WebSocket */
     net_handle(h->net, prefix, max_payload, on_request, h);
+    net_limit_bodies(h->net, prefix, max_body);
 }
 
 void

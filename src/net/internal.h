@@ -99,6 +99,7 @@ struct net_hook {
 struct net_route {
     tb_str prefix;
     size_t max_body;
+    size_t (*max_body_of)(void *ctx, tb_str query);     /* NULL: by the route alone */
     void (*on_request)(void *ctx, struct net_request *);
     void  *ctx;
 };
@@ -189,9 +190,7 @@ struct net {
     unsigned               n_cuts_unlogged;
     struct net_req        *unanswered;
     size_t                 n_owed;              /* requests that handlers hold, unanswered or gone */
-    h2o_linklist_t         postponed;           /* streams with more input than a turn takes */
     uint32_t               id_start, n_ids;     /* of requests; the start differs from process to process */
-    struct net_timer      *next_turn;           /* set when there are any */
     struct net_timers      timers;
     struct net_timer      *sweep;
     int64_t                sweep_due_us;        /* 0: before the first */
@@ -280,9 +279,6 @@ void net_peers_fini(struct net *);
 
 /* redirect.c: where a request to the redirecting door is to go instead. false: its Host or path makes no sense. */
 bool net_redirect_location(struct tb_buf *out, tb_str authority, tb_str target, uint16_t port);
-
-/* stream.c: goes on with net->postponed */
-void net_stream_next_turn(void *net);
 
 /* tally.c: a request has been answered; 499: its client went away. t NULL: "other" */
 void        net_tally_note(struct net_tally *t, int status, int64_t took_us);

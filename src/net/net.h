@@ -152,6 +152,10 @@ void net_respond(struct net_request *, const struct net_response *);
 void net_handle(struct net *, const char *prefix, size_t max_body, void (*on_request)(void *ctx, struct net_request *),
                 void *ctx);
 
+/* Bytes of a body may be limited by the request's query as well, before it has come: beyond
+ * max_body(ctx, query), with ctx of net_handle, 413. prefix is claimed already. */
+void net_limit_bodies(struct net *, const char *prefix, size_t (*max_body)(void *ctx, tb_str query));
+
 /* Whether pages of that origin (the Origin header; n == 0: no page) may talk to us, by settings.cors_origins. */
 bool net_allows_origin(const struct net *, tb_str origin);
 
@@ -162,8 +166,9 @@ struct net_stream;
 struct net_stream_ops {
     /* The 101 is out: net_stream_write may be called. */
     void (*on_open)(void *app);
-    /* Bytes came; all of them are consumed, and may be changed in place. false: net_stream_close was called meanwhile. */
-    bool (*on_input)(void *app, char *bytes, size_t n);
+    /* *n bytes came, which may be changed in place. Out: how many at the end are left for later; no more is read before
+     * net_stream_took. false: net_stream_close was called meanwhile. */
+    bool (*on_input)(void *app, char *bytes, size_t *n);
     void (*on_written)(void *app);      /* the last net_stream_write is out */
     void (*on_gone)(void *app);         /* the peer hung up, or it broke; last call. Not after net_stream_close */
 };
@@ -176,6 +181,8 @@ struct net_stream *net_upgrade(struct net_request *, const struct net_header *he
 /* One gathered write of n slices (1..NET_MAX_SLICES), whose bytes stay valid until on_written; one at a time. */
 enum { NET_MAX_SLICES = 64 };
 void net_stream_write(struct net_stream *, const tb_str *slices, size_t n);
+size_t net_stream_left(const struct net_stream *, char **bytes);     /* what on_input left */
+void net_stream_took(struct net_stream *, size_t n);        /* so many of them are done with; not in on_input */
 void net_stream_close(struct net_stream *);     /* drops a write under way; no call follows */
 
 /* ---- the loop's turns ---- */

@@ -493,7 +493,10 @@ net_req_max_body(const struct net *net, tb_str target)
 
     split_target(&r, origin_form(target));
     route = find_route(net, r.path);
-    return route != NULL ? route->max_body : net->max_body;
+    if (route == NULL)
+        return net->max_body;
+    size_t by_query = route->max_body_of != NULL ? route->max_body_of(route->ctx, r.query) : SIZE_MAX;
+    return by_query < route->max_body ? by_query : route->max_body;
 }
 
 /* HTTP/2 carries any bytes in a header; h2o looks at none of these. */
@@ -651,6 +654,14 @@ net_handle(struct net *net, const char *prefix, size_t max_body, void (*on_req)(
     /* h2o gathers a body before anyone knows whom it is for: the largest that any route takes. */
     if (max_body > net->global.max_request_entity_size)
         net->global.max_request_entity_size = max_body;
+}
+
+void
+net_limit_bodies(struct net *net, const char *prefix, size_t (*max_body)(void *ctx, tb_str query))
+{
+    for (size_t i = 0; i < net->n_routes; i++)
+        if (tb_str_eq(net->routes[i].prefix, tb_str_of(prefix)))
+            net->routes[i].max_body_of = max_body;
 }
 
 tb_str

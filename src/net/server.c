@@ -324,8 +324,6 @@ net_open(struct net **out, const struct net_settings *settings, struct tb_err *e
         net_use_certificate(net, &certificate);
     for (int door = 0; door < NET_DOORS; door++)
         accept_from(net, (enum net_door)door, &doors[door]);
-    h2o_linklist_init_anchor(&net->postponed);
-    net->next_turn = net_timer_new(net, net_stream_next_turn, net);
     net->sweep = net_timer_new(net, net_conn_sweep, net);
     net_timer_start(net->sweep, NET_SWEEP_MS);
     *out = net;
@@ -455,7 +453,6 @@ net_close(struct net **out)
     net_window_fini(net);
     net_front_fini(net);
     net_timer_free(&net->sweep);
-    net_timer_free(&net->next_turn);
     net_timers_fini(&net->timers);
     fini_h2o(net);
     tb_mailbox_free(&net->inbox);

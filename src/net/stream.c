@@ -1,17 +1,14 @@
 /* Streams: what is left of a connection when HTTP has let go of it. h2o's socket stays, with the same net_conn.
  * With TLS h2o makes a record, and its overhead, of every slice that is written, so slices are gathered first; it has
  * encrypted, and by that copied them, when the call to write returns.
- * Always: at most one write is under way; after net_stream_close or on_gone nothing here is touched again; a stream is in
- * net->postponed exactly while it has been given its share of this turn and there is more: h2o does not read for it then. */
+ * Always: at most one write is under way; after net_stream_close or on_gone nothing here is touched again; h2o does not read for
+ * a stream exactly while something of its input is left. */
 #include "net/internal.h"
 
 #include "base/thread.h"
 
 #include <assert.h>
 #include <h2o/http1.h>
-
-/* So that one peer cannot hold up the loop: what h2o has read comes in such pieces, one a turn. */
-enum { INPUT_A_TURN = 65536 };
 
 enum { KEEP_GATHERED = 65536 };     /* bytes of memory kept for the next gathering */
 
@@ -20,7 +17,6 @@ struct net_stream {
     h2o_socket_t                *sock;      /* NULL until the 101 is out */
     const struct net_stream_ops *ops;
     void                        *app;
-    h2o_linklist_t               postponed; /* in net->postponed */
     bool                         is_closed; /* by us, before the 101 was out */
 };
 
@@ -39,8 +35,6 @@ close_socket(h2o_socket_t *sock)
 static void
 stream_free(struct net_stream *s)
 {
-    if (h2o_linklist_is_linked(&s->postponed))
-        h2o_linklist_unlink(&s->postponed);
     if (s->sock != NULL)
         close_socket(s->sock);
     tb_free(s);
@@ -55,25 +49,34 @@ end(struct net_stream *s)
 
 static void on_read(h2o_socket_t *sock, const char *err);
 
-/* This turn's share; when the loop is stopping, everything, as its turns are counted then. */
 static void
 hand_in(struct net_stream *s)
 {
     h2o_socket_t *sock = s->sock;
+    size_t        n = sock->input->size, n_left = n;
 
-    do {
-        size_t n = sock->input->size < INPUT_A_TURN ? sock->input->size : INPUT_A_TURN;
-        if (n > 0 && !s->ops->on_input(s->app, sock->input->bytes, n))
-            return;
-        h2o_buffer_consume(&sock->input, n);
-    } while (sock->input->size > 0 && s->net->is_stopping);
-    if (sock->input->size == 0) {
-        h2o_socket_read_start(sock, on_read);
+    if (n > 0 && !s->ops->on_input(s->app, sock->input->bytes, &n_left))
         return;
-    }
-    h2o_socket_read_stop(sock);
-    h2o_linklist_insert(&s->net->postponed, &s->postponed);
-    net_timer_start(s->net->next_turn, 0);
+    h2o_buffer_consume(&sock->input, n - n_left);
+    if (n_left > 0)
+        h2o_socket_read_stop(sock);
+    else
+        h2o_socket_read_start(sock, on_read);
+}
+
+size_t
+net_stream_left(const struct net_stream *s, char **bytes)
+{
+    *bytes = s->sock->input->bytes;
+    return s->sock->input->size;
+}
+
+void
+net_stream_took(struct net_stream *s, size_t n)
+{
+    h2o_buffer_consume(&s->sock->input, n);
+    if (s->sock->input->size == 0)
+        h2o_socket_read_start(s->sock, on_read);
 }
 
 static void
@@ -85,22 +88,6 @@ on_read(h2o_socket_t *sock, const char *err)
         end(s);
     else
         hand_in(s);
-}
-
-/* Those that wait now; who is postponed again waits at the end. */
-void
-net_stream_next_turn(void *ctx)
-{
-    struct net    *net = ctx;
-    h2o_linklist_t now;
-
-    h2o_linklist_init_anchor(&now);
-    h2o_linklist_insert_list(&now, &net->postponed);
-    while (!h2o_linklist_is_empty(&now)) {
-        struct net_stream *s = H2O_STRUCT_FROM_MEMBER(struct net_stream, postponed, now.next);
-        h2o_linklist_unlink(&s->postponed);
-        hand_in(s);
-    }
 }
 
 static void

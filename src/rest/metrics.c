@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char *const limits_hit[] = { "live.frames_per_second" };
+enum { HIT_FRAMES, HIT_HELD };
+static const char *const limits_hit[] = { [HIT_FRAMES] = "live.frames_per_second", [HIT_HELD] = "live.held_bytes" };
 TB_LIMIT_HITS(hits, limits_hit);    /* the library counts for itself */
 
 static void
@@ -72,16 +73,18 @@ write_sessions(struct tb_buf *out, const struct eio_engine *engine)
     tb_metric_line(out, "tombolo_packets_total", "direction=\"in\"", TB_UNIT_ONE, (int64_t)s.messages_in);
     tb_metric_line(out, "tombolo_packets_total", "direction=\"out\"", TB_UNIT_ONE, (int64_t)s.messages_out);
     gauge(out, "tombolo_session_queued_bytes", (int64_t)s.bytes_queued, "What waits to be sent to clients, over all sessions.");
+    gauge(out, "tombolo_session_held_bytes", (int64_t)s.bytes_held, "In memory for sockets, as live.held_bytes counts.");
     counter(out, "tombolo_session_queue_full_total", s.refused_full, "Messages that did not fit a session's live.max_queued.");
 }
 
 static void
-note_too_fast(const struct eio_engine *engine)
+note_refused(const struct eio_engine *engine)
 {
     struct eio_stats s;
 
     eio_engine_stats(engine, &s);
-    tb_gauge_set(&hits, 0, (int64_t)s.too_fast);
+    tb_gauge_set(&hits, HIT_FRAMES, (int64_t)s.too_fast);
+    tb_gauge_set(&hits, HIT_HELD, (int64_t)s.refused_held);
 }
 
 /* ---- the journal ---- */
@@ -168,7 +171,7 @@ metrics_write(struct tb_buf *out, const struct rest_settings *of)
     if (of->sync_of != NULL)
         of->sync_of(of->sync_ctx, &sync);
     if (of->live != NULL)
-        note_too_fast(live_engine(of->live));
+        note_refused(live_engine(of->live));
     process_write(out);
     tb_metrics_write(out);
     write_store(out, of->store);

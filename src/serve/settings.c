@@ -112,11 +112,21 @@ serve_password_cost(const struct tb_config *c)
     return CHAT_COST_INTERACTIVE;
 }
 
+/* What the largest event can need: a content in which each byte is an escape of six characters, or a list of ids. */
+static size_t
+event_bytes(const struct tb_config *c)
+{
+    int64_t content = 6 * c->limit.content_bytes, ids = 24 * c->limit.read_ids;
+
+    return (size_t)(content > ids ? content : ids) + 4096;
+}
+
 struct live_limits
 serve_live_limits(const struct tb_config *c)
 {
     return (struct live_limits){
         .sockets_per_user = (unsigned)c->live.sockets_per_user, .events_per_second = (unsigned)c->live.events_per_second,
+        .event_bytes = event_bytes(c),
         .connects = (unsigned)c->live.connects, .user_connects = (unsigned)c->live.user_connects,
         .typing = (unsigned)c->live.typing, .typing_ms = (unsigned)c->live.typing_ms,
         .tracked = (size_t)c->limit.tracked, .ring_batches = (size_t)c->live.ring_batches,
@@ -136,6 +146,15 @@ frames_per_second(const struct tb_config *c)
     return (uint32_t)(c->live.frames_per_second == 0 || c->live.frames_per_second > least ? c->live.frames_per_second : least);
 }
 
+/* Two packets of the greatest size must have room, and what waits for one socket. */
+static size_t
+held_bytes(const struct tb_config *c)
+{
+    int64_t least = c->live.max_payload > c->live.max_queued ? c->live.max_payload : c->live.max_queued;
+
+    return c->live.held_bytes == 0 ? 0 : at_least(c->live.held_bytes, 2 * least);
+}
+
 struct sio_options
 serve_sio_options(const struct tb_config *c)
 {
@@ -145,6 +164,9 @@ serve_sio_options(const struct tb_config *c)
     o.eio.ping_timeout_ms = (uint32_t)c->live.ping_timeout_ms;
     o.eio.max_payload = (uint32_t)c->live.max_payload;
     o.eio.max_queued = (uint32_t)c->live.max_queued;
+    o.eio.max_held = held_bytes(c);
+    o.eio.turn_ms = (uint32_t)c->live.turn_ms;
+    o.max_before_connect = (uint32_t)c->live.connect_bytes;
     o.eio.frames_per_second = frames_per_second(c);
     return o;
 }

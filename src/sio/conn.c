@@ -148,6 +148,13 @@ free_partial(struct sio_partial *pt)
     tb_free(pt);
 }
 
+static void
+hold(struct sio_conn *c, size_t bytes)
+{
+    if (!eio_session_hold(c->session, bytes))
+        reject(c, "too much is held for its payer");
+}
+
 /* Only for a namespace that was joined: strangers get no memory. */
 static void
 start_partial(struct sio_conn *c, tb_str text, const struct sio_packet *p)
@@ -163,7 +170,9 @@ start_partial(struct sio_conn *c, tb_str text, const struct sio_packet *p)
     pt->text = tb_str_dup(text);
     pt->bytes = text.n;
     pt->n_expected = p->attachments;
+    pt->drops = nsp == NULL || nsp->drops_attachments;
     c->partial = pt;
+    hold(c, text.n);
 }
 
 static void
@@ -174,6 +183,7 @@ end_partial(struct sio_conn *c)
     struct tb_err       e = { 0 };
 
     c->partial = NULL;
+    hold(c, 0);
     if (sio_packet_parse(pt->text, pt->n_expected, &p, &e) == TB_OK)
         take_packet(c, &p, pt->attachments);
     else
@@ -195,9 +205,11 @@ take_binary(struct sio_conn *c, tb_str data)
         reject(c, "the attachments are too large");
         return;
     }
-    pt->attachments[pt->n++] = tb_str_dup(data);
+    pt->attachments[pt->n++] = pt->drops ? TB_STR_NULL : tb_str_dup(data);
     if (pt->n == pt->n_expected)
         end_partial(c);
+    else if (!pt->drops)
+        hold(c, pt->bytes);
 }
 
 static void
@@ -234,6 +246,16 @@ has_joined(const struct sio_conn *c)
     return sk != NULL;
 }
 
+void
+sio_conn_set_max_message(struct sio_conn *c)
+{
+    const struct sio_options *o = &c->server->options;
+    bool                      is_less = !has_joined(c) && o->max_before_connect < o->eio.max_payload;
+
+    if (!c->is_ended)
+        eio_session_set_max_message(c->session, is_less ? o->max_before_connect : o->eio.max_payload);
+}
+
 static void
 on_time(struct eio_timer *t)
 {
@@ -255,6 +277,7 @@ on_open(void *ctx, struct eio_session *s, const struct eio_request *rq)
     c->reason = SIO_REASON_COUNT;
     c->timer.fire = on_time;
     eio_session_set_app(s, c);
+    sio_conn_set_max_message(c);
     if (wait_ms > 0)
         eio_engine_set_timer(srv->engine, &c->timer, eio_engine_now(srv->engine) + wait_ms);
     if (srv->handler != NULL && srv->handler->on_open != NULL)
@@ -367,4 +390,10 @@ struct eio_session *
 sio_conn_session(const struct sio_conn *c)
 {
     return c->session;
+}
+
+void
+sio_conn_set_payer(struct sio_conn *c, tb_str key)
+{
+    eio_session_set_payer(c->session, key);
 }

@@ -6,6 +6,7 @@
 const struct sio_options sio_default_options = {
     .eio = EIO_DEFAULTS,
     .connect_timeout_ms = 45000,
+    .max_before_connect = 8192,
     .max_attachments = 10,
     .max_attachment_bytes = 10000000,
     .max_namespaces = 16,
@@ -103,6 +104,12 @@ struct sio_namespace *
 sio_namespace_find(struct sio_server *srv, tb_str name)
 {
     return eio_index_find(&srv->namespaces, name);
+}
+
+void
+sio_namespace_without_attachments(struct sio_namespace *nsp)
+{
+    nsp->drops_attachments = true;
 }
 
 tb_str

@@ -25,6 +25,7 @@ struct sio_namespace {
     const struct sio_handler *handler;
     void                     *ctx;
     tb_str                    name;     /* owned */
+    bool                      drops_attachments;
     /* the rest */
     struct eio_index    by_sid;         /* connected sockets */
     struct sio_rooms    rooms;
@@ -38,6 +39,7 @@ struct sio_namespace {
 struct sio_partial {
     tb_str   text;                      /* owned, as are the attachments */
     size_t   bytes;                     /* of all of them together */
+    bool     drops;                     /* what comes is not kept: attachments stay empty */
     uint32_t n, n_expected;
     tb_str   attachments[];
 };
@@ -94,6 +96,9 @@ void sio_conn_post(struct sio_conn *, tb_str text);
 
 /* Ends it with this reason for its sockets, whatever the engine calls it. */
 void sio_conn_end(struct sio_conn *, enum sio_reason why, enum eio_manner manner);
+
+/* Who is in a namespace may send larger packets than who is in none; after that has changed. */
+void sio_conn_set_max_message(struct sio_conn *);
 
 /* ---- socket.c ---- */
 

@@ -148,6 +148,7 @@ sio_accept(struct sio_socket *sk, tb_str sid, tb_str pid)
     sk->was_accepted = true;
     sio_socket_ref(sk);
     move(sk, SIO_CONNECTED);
+    sio_conn_set_max_message(sk->conn);
     eio_engine_cancel_timer(sk->nsp->server->engine, &sk->conn->timer);
     post_connect(sk, pid);
     bool is_in = sk->state == SIO_CONNECTED;        /* unless there was no room for the answer */
@@ -208,6 +209,7 @@ sio_socket_end(struct sio_socket *sk, enum sio_reason why)
 {
     move(sk, SIO_GONE);
     take_from_conn(sk);
+    sio_conn_set_max_message(sk->conn);
     sio_ask_end_all(sk);
     if (sk->nsp->handler->on_disconnect != NULL)
         sk->nsp->handler->on_disconnect(sk->nsp->ctx, sk, why);
@@ -372,6 +374,12 @@ size_t
 sio_socket_queued(const struct sio_socket *sk)
 {
     return sk->conn != NULL ? eio_session_queued(sk->conn->session) : 0;
+}
+
+size_t
+sio_socket_max_queued(const struct sio_socket *sk)
+{
+    return sk->conn != NULL ? eio_session_max_queued(sk->conn->session) : 0;
 }
 
 uint64_t

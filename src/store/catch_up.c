@@ -174,6 +174,7 @@ read_events(struct page *p)
     sqlite3_stmt          *st = db_query(p->db, Q_CATCH_UP, ARGS(I(r->user_id), I(r->seen), I(p->last),
                                                                  I((int64_t)r->max_events)), e);
     size_t                 n_rows = 0, bytes = 0;
+    size_t                 max_bytes = r->max_bytes > 0 && r->max_bytes < BYTES_A_PAGE ? r->max_bytes : BYTES_A_PAGE;
 
     r->upto = p->last;
     while (db_next(p->db, st, e)) {
@@ -182,7 +183,7 @@ read_events(struct page *p)
             return e->code;
         }
         bytes += r->unproved_upto == 0 ? db_col_text(st, 6).n : 0;
-        if (++n_rows == r->max_events || bytes >= BYTES_A_PAGE) {
+        if (++n_rows == r->max_events || bytes >= max_bytes) {
             r->upto = db_col_int(st, 0);
             db_done(st);
             break;

@@ -38,6 +38,7 @@ struct store_catch_up {
     struct store_op     op;
     int64_t             user_id, seen;  /* in */
     size_t              max_events;     /* in: at least 1 */
+    size_t              max_bytes;      /* in: of bodies, beyond which a page ends; 0: as many as a page ever has */
     int64_t             unproved_upto;  /* in: not 0: only messages of others up to there of which he has no receipt */
     size_t              n_proved;       /* out: messages that were left out because he has one */
     struct store_event *events;         /* out: by position */

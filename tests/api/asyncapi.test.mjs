@@ -188,7 +188,7 @@ const REFUSED = {
 
 test('what is refused for what it says', async () => {
   for (const [event, payloads] of Object.entries(REFUSED)) {
-    for (const args of [...payloads.map((one) => [one]), ['text'], [{}, {}], [Buffer.from('bytes')]]) {
+    for (const args of [...payloads.map((one) => [one]), ['text'], [{}, {}], [Buffer.from('bytes')], [{ more: 'x'.repeat(300_000) }]]) {
       assert.equal((await a.ask(event, ...args)).ok, false, `${event} ${JSON.stringify(args)}`);
     }
   }

@@ -151,9 +151,28 @@ test('a socket that leaves while its answers are under way leaves nothing behind
   line.close();
 });
 
+test('an event that is larger than any that is allowed is refused, and the line stays', async () => {
+  const line = await Line.to(ann);
+  for (const payload of [{ roomId: 1, content: 'x'.repeat(300_000) }, { roomId: 1, content: 'x', more: 'x'.repeat(900_000) }]) {
+    denied(await line.ask('send_message', payload), 'too_large');
+  }
+  for (const name of ['join_room', 'typing', 'read_message']) {
+    denied(await line.ask(name, { roomId: 1, more: Array(90_000).fill({}) }), 'too_large');
+  }
+  assert.equal(line.downs, 0);
+  line.close();
+});
+
+test('a CONNECT that is larger than a token needs ends the connection', async () => {
+  const line = new Line(ann, { auth: { more: 'x'.repeat(8192) } });
+  await line.until(() => line.downs > 0 || line.error !== undefined, 'the end');
+  assert.equal(line.socket.connected, false);
+  line.close();
+});
+
 test('a payload to CONNECT may hold anything', async () => {
   for (const auth of [{ pid: 5 }, { pid: {}, offset: [] }, { pid: 'x', offset: 'y' }, { recovery: 7 }, { recovery: 'no such mode' },
-    { pid: 'p'.repeat(100_000), offset: 'o'.repeat(100_000) }, { more: deep(190) }, { pid: '\u0000', offset: '\u0000' }]) {
+    { pid: 'p'.repeat(3000), offset: 'o'.repeat(3000) }, { more: deep(190) }, { pid: '\u0000', offset: '\u0000' }]) {
     const line = await Line.to(ann, { auth });
     assert.equal(line.socket.recovered, false);
     line.close();

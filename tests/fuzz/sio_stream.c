@@ -43,7 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     fake_stream_fini(&s);
     eio_engine_stats(f.engine, &stats);
-    assert(stats.sessions == 0 && stats.bytes_queued == 0);
+    assert(stats.sessions == 0 && stats.bytes_queued == 0 && stats.bytes_held == 0);
     sio_server_free(&srv);
     return 0;
 }

@@ -75,9 +75,9 @@ const MUTANTS = [
   [STR, 'if (s.n < len)\n        return 0;', 'if (s.n < len)\n        return s.n;'],
   [STR, '(p[0] & 0xf8) == 0xf0', 'false'],
   // 10.4: limits
-  [WS, 'length > ws->max_message - gathered(ws)', 'length >= ws->max_message - gathered(ws)'],
-  [WS, 'length > ws->max_message - gathered(ws)', 'length > ws->max_message'],
-  [WS, 'if (!is_control(ws) && length > ws->max_message - gathered(ws))', 'if (false)'],
+  [WS, 'length + gathered(ws) > ws->max_message', 'length + gathered(ws) >= ws->max_message'],
+  [WS, 'length + gathered(ws) > ws->max_message', 'length > ws->max_message'],
+  [WS, 'if (!is_control(ws) && length + gathered(ws) > ws->max_message)', 'if (false)'],
   // empty frames, and one frame after the other
   [WS, 'return event;\n    }\n    in->n = 0;', 'return event;\n        in->n = 0;\n    }\n    in->n = 0;'],
   [WS, '(in->n == 0 && ws->left > 0))', 'in->n == 0)'],

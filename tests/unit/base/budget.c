@@ -1,3 +1,4 @@
+/* One limit over what many hold: who may hold how much. */
 #include "base/budget.h"
 #include "tap.h"
 

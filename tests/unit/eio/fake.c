@@ -169,10 +169,48 @@ close_stream(void *conn)
     s->st = NULL;
 }
 
+static size_t
+left(void *conn, char **bytes)
+{
+    struct fake_stream *s = conn;
+
+    *bytes = s->in.p;
+    return s->in.n;
+}
+
+static void
+took(void *conn, size_t n)
+{
+    struct fake_stream *s = conn;
+
+    memmove(s->in.p, s->in.p + n, s->in.n - n);
+    s->in.n -= n;
+    if (s->in.n == 0)
+        tb_buf_fini(&s->in);    /* so that a sanitizer sees who looks at it later */
+}
+
+/* Behind what was left earlier the library is not shown anything. */
+bool
+fake_bytes(struct fake_stream *s, tb_str bytes)
+{
+    bool   is_first = s->in.n == 0;
+    size_t n_left = bytes.n;
+
+    if (s->st == NULL)
+        return false;
+    tb_buf_add(&s->in, bytes);
+    if (!is_first)
+        return true;
+    if (!eio_stream_input(s->st, s->in.p, &n_left))
+        return false;
+    took(s, bytes.n - n_left);
+    return true;
+}
+
 void
 fake_connect(struct fake *f, struct fake_stream *s, const char *query)
 {
-    static const struct eio_stream_ops ops = { .write = write_slices, .close = close_stream };
+    static const struct eio_stream_ops ops = { .write = write_slices, .close = close_stream, .left = left, .took = took };
 
     *s = (struct fake_stream){ .fake = f, .next = f->streams };
     fake_request_init(&s->rq, EIO_GET, query, "");
@@ -196,7 +234,6 @@ fake_frame(struct fake_stream *s, unsigned first_byte, tb_str payload)
 {
     static const char mask[4] = { 0x12, 0x34, 0x56, 0x78 };
     struct tb_buf     b = TB_BUF_INIT;
-    bool              is_there = false;
 
     tb_buf_add_char(&b, (char)first_byte);
     if (payload.n < 126) {
@@ -215,8 +252,7 @@ fake_frame(struct fake_stream *s, unsigned first_byte, tb_str payload)
     tb_buf_add(&b, (tb_str){ .p = mask, .n = 4 });
     for (size_t i = 0; i < payload.n; i++)
         tb_buf_add_char(&b, payload.p[i] ^ mask[i % 4]);
-    if (s->st != NULL)
-        is_there = eio_stream_input(s->st, b.p, b.n);
+    bool is_there = fake_bytes(s, tb_buf_str(&b));
     tb_buf_fini(&b);
     fake_turn(s->fake);
     return is_there;
@@ -256,6 +292,7 @@ fake_stream_fini(struct fake_stream *s)
             break;
         }
     tb_buf_fini(&s->out);
+    tb_buf_fini(&s->in);
     fake_request_fini(&s->rq);
 }
 

@@ -42,6 +42,7 @@ struct fake_stream {
     bool                is_closed;      /* by the library */
     bool                is_stuck;       /* writes do not come through */
     bool                is_writing;
+    struct tb_buf       in;             /* what the library left of what was sent */
     int                 n_writes;
     size_t              n_slices;       /* of the last write */
     const tb_str       *slices;
@@ -56,6 +57,9 @@ struct fake_stream {
 void fake_connect(struct fake *f, struct fake_stream *s, const char *query);
 void fake_stream_fini(struct fake_stream *s);      /* the client hangs up, if it is still there */
 void fake_unstick(struct fake_stream *s);
+
+/* Sends bytes as they are, in the turn that is under way; true while the stream is there. */
+bool fake_bytes(struct fake_stream *s, tb_str bytes);
 
 /* Sends one masked frame; true while the stream is there. */
 bool fake_frame(struct fake_stream *s, unsigned first_byte, tb_str payload);

@@ -1,4 +1,4 @@
-/* Connections that were upgraded: what comes in is shared out by the turn. */
+/* Connections that were upgraded: what is not taken of the input waits, and nothing more is read meanwhile. */
 #include "loop.h"
 
 #include <errno.h>
@@ -10,8 +10,7 @@ enum { SHARE = 65536 };
 struct upgraded {
     struct net        *net;
     struct net_stream *stream;
-    struct net_at_end *at_end;
-    size_t             n_bytes, n_this_turn, most_a_turn;
+    size_t             n_bytes, n_left, n_calls;
     int                fd;              /* the client's */
     size_t             n_sent, n_seen;  /* n_seen: n_bytes at the last look */
 };
@@ -22,24 +21,23 @@ on_open(void *app)
     (void)app;
 }
 
-static void
-on_turn_end(void *ctx)
+static size_t
+share_of(size_t n)
 {
-    struct upgraded *u = ctx;
-    u->n_this_turn = 0;
+    return n < SHARE ? n : SHARE;
 }
 
 static bool
-on_input(void *app, char *bytes, size_t n)
+on_input(void *app, char *bytes, size_t *n)
 {
     struct upgraded *u = app;
+    size_t           n_taken = share_of(*n);
 
     (void)bytes;
-    u->n_bytes += n;
-    u->n_this_turn += n;
-    if (u->n_this_turn > u->most_a_turn)
-        u->most_a_turn = u->n_this_turn;
-    net_at_end_wish(u->at_end);
+    assert_int_equal(0, u->n_left);
+    u->n_calls++;
+    u->n_bytes += n_taken;
+    u->n_left = *n -= n_taken;
     return true;
 }
 
@@ -48,7 +46,6 @@ on_gone(void *app)
 {
     struct upgraded *u = app;
     u->stream = NULL;
-    net_at_end_free(&u->at_end);
 }
 
 static void
@@ -66,7 +63,6 @@ serve(void *ctx)
     struct upgraded *u = ctx;
 
     net_handle(u->net, "/up/", 0, upgrade, u);
-    u->at_end = net_at_end_new(u->net, on_turn_end, u);
 }
 
 /* On the loop, so that it does not read meanwhile: as much as the two kernels' buffers take. */
@@ -82,11 +78,20 @@ send_all_that_fits(void *ctx)
     assert_int_equal(EAGAIN, errno);
 }
 
-/* A turn. */
+/* A turn, in which what was left gets a share. */
 static void
 look(void *ctx)
 {
     struct upgraded *u = ctx;
+    char            *bytes;
+
+    if (u->n_left > 0) {
+        size_t n = net_stream_left(u->stream, &bytes), n_taken = share_of(n);
+        assert_int_equal(u->n_left, n);
+        u->n_bytes += n_taken;
+        u->n_left -= n_taken;
+        net_stream_took(u->stream, n_taken);
+    }
     u->n_seen = u->n_bytes;
 }
 
@@ -97,7 +102,6 @@ fini(void *ctx)
 
     if (u->stream != NULL)
         net_stream_close(u->stream);
-    net_at_end_free(&u->at_end);
 }
 
 static void
@@ -112,7 +116,7 @@ start(struct upgraded *u, struct loop **l)
 }
 
 static void
-one_stream_gets_its_share_of_a_turn_and_all_of_it_in_the_end(void **state)
+what_is_left_of_the_input_is_kept_until_it_is_taken(void **state)
 {
     struct upgraded u;
     struct loop    *l;
@@ -126,11 +130,11 @@ one_stream_gets_its_share_of_a_turn_and_all_of_it_in_the_end(void **state)
     close(u.fd);
     loop_stop(&l);
     assert_int_equal(u.n_sent, u.n_bytes);
-    assert_true(u.most_a_turn <= 2 * SHARE);        /* what was left of one turn, and the next one's */
+    assert_int_equal(0, u.n_left);
 }
 
 static void
-a_stream_may_be_closed_while_it_waits_for_its_turn(void **state)
+a_stream_may_be_closed_while_something_is_left(void **state)
 {
     struct upgraded u;
     struct loop    *l;
@@ -139,32 +143,19 @@ a_stream_may_be_closed_while_it_waits_for_its_turn(void **state)
     loop_run(l, send_all_that_fits, &u);
     while (u.n_seen == 0)
         loop_run(l, look, &u);
+    assert_int_equal(1, u.n_calls);
     loop_run(l, fini, &u);
     close(u.fd);
     loop_stop(&l);
     assert_true(u.n_bytes < u.n_sent);
 }
 
-static void
-a_loop_that_stops_takes_what_waits(void **state)
-{
-    struct upgraded u;
-    struct loop    *l;
-    (void)state;
-    start(&u, &l);
-    loop_run(l, send_all_that_fits, &u);
-    close(u.fd);
-    loop_stop(&l);
-    assert_null(u.stream);
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_stream_gets_its_share_of_a_turn_and_all_of_it_in_the_end),
-        cmocka_unit_test(a_stream_may_be_closed_while_it_waits_for_its_turn),
-        cmocka_unit_test(a_loop_that_stops_takes_what_waits),
+        cmocka_unit_test(what_is_left_of_the_input_is_kept_until_it_is_taken),
+        cmocka_unit_test(a_stream_may_be_closed_while_something_is_left),
     };
     return tap_run(tests);
 }

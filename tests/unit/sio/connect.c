@@ -444,12 +444,81 @@ sockets_outlive_the_server_in_memory_only(void **state)
     fake_stream_fini(&s);
 }
 
+/* A packet of n bytes: head, and blanks where JSON does not mind them. */
+static bool
+send_long(struct fake_stream *s, const char *head, size_t n)
+{
+    struct tb_buf b = TB_BUF_INIT;
+
+    tb_buf_add(&b, tb_str_of(head));
+    while (b.n < n)
+        tb_buf_add_char(&b, ' ');
+    bool is_there = fake_frame(s, 0x81, tb_buf_str(&b));
+    tb_buf_fini(&b);
+    return is_there;
+}
+
+static void
+only_who_is_in_a_namespace_may_send_much(void **state)
+{
+    enum { LITTLE = 8192, MUCH = 100000 };
+    struct app        *a = *state;
+    struct fake_stream s;
+
+    client_open(a, &s);
+    send_long(&s, "40{}", LITTLE);
+    assert_int_equal(0, strncmp("40{\"sid\":\"", fake_next(&s), 10));
+    forget(a);
+    send_long(&s, "42[\"much\"]", MUCH);
+    fake_advance(&a->fake, 0);      /* it is more than a turn takes of one client */
+    assert_heard(a, "event:much() ");
+    fake_text(&s, "41");
+    forget(a);
+    send_long(&s, "40{}", LITTLE + 1);
+    assert_string_equal("close:1009", fake_next(&s));
+    fake_stream_fini(&s);
+}
+
+static void
+a_connect_that_is_too_long_is_not_read(void **state)
+{
+    static const char *const heads[] = { "40{}", "40/custom,", "42[\"event\"]", "451-[\"x\"]", "3" };
+    struct app              *a = *state;
+    struct fake_stream       s;
+
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        client_open(a, &s);
+        forget(a);
+        send_long(&s, heads[i], 8193);
+        assert_string_equal("close:1009", fake_next(&s));
+        assert_heard(a, "closed:transport error ");
+        fake_stream_fini(&s);
+    }
+}
+
+static void
+who_waits_to_be_let_in_may_send_little(void **state)
+{
+    struct app        *a = *state;
+    struct fake_stream s;
+
+    a->policy = WAIT;
+    client_open(a, &s);
+    fake_text(&s, "40");
+    send_long(&s, "42[\"event\"]", 8193);
+    assert_string_equal("close:1009", fake_next(&s));
+    fake_stream_fini(&s);
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, app_setup, app_teardown)
     const struct CMUnitTest tests[] = {
         T(connecting_is_answered_with_the_sockets_id),
+        T(only_who_is_in_a_namespace_may_send_much),
+        T(a_connect_that_is_too_long_is_not_read),
+        T(who_waits_to_be_let_in_may_send_little),
         T(the_connect_payload_reaches_the_application),
         T(the_application_decides_sid_and_pid),
         T(an_unknown_namespace_is_refused_and_the_connection_stays),

@@ -58,6 +58,55 @@ binary_goes_both_ways(void **state)
     fake_stream_fini(&s);
 }
 
+static size_t
+held(const struct app *a)
+{
+    struct eio_stats s;
+
+    eio_engine_stats(a->fake.engine, &s);
+    return (size_t)s.bytes_held;
+}
+
+static void
+attachments_count_as_held_until_the_event_is_whole(void **state)
+{
+    struct app        *a = *state;
+    struct fake_stream s;
+
+    client_join(a, &s);
+    fake_text(&s, "452-[\"x\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]");
+    size_t with_text = held(a);
+    assert_true(with_text > 0);
+    fake_binary(&s, "12345");
+    assert_int_equal(with_text + 5, held(a));
+    fake_binary(&s, "67890");
+    assert_int_equal(0, held(a));
+    fake_text(&s, "451-[\"x\",{\"_placeholder\":true,\"num\":0}]");
+    fake_stream_fini(&s);
+    assert_int_equal(0, held(a));
+}
+
+static void
+a_namespace_without_attachments_keeps_none_and_hears_of_them(void **state)
+{
+    struct app        *a = *state;
+    struct fake_stream s;
+
+    sio_namespace_without_attachments(a->main);
+    client_join(a, &s);
+    fake_text(&s, "452-[\"none\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]");
+    size_t with_text = held(a);
+    fake_binary(&s, "12345");
+    assert_int_equal(with_text, held(a));
+    assert_heard(a, "");
+    fake_binary(&s, "67890");
+    assert_heard(a, "event:none({\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}) [] [] ");
+    assert_int_equal(0, held(a));
+    fake_text(&s, "42[\"plain\"]");
+    assert_heard(a, "event:plain() ");
+    fake_stream_fini(&s);
+}
+
 static void
 attachments_have_their_limits_and_their_order(void **state)
 {
@@ -218,6 +267,8 @@ main(void)
         T(an_event_that_wants_an_ack_gets_one),
         T(binary_goes_both_ways),
         T(attachments_have_their_limits_and_their_order),
+        T(attachments_count_as_held_until_the_event_is_whole),
+        T(a_namespace_without_attachments_keeps_none_and_hears_of_them),
         T(leaving_inside_an_event_is_fine),
         T(a_question_is_answered_once),
         T(a_question_may_time_out),

@@ -2,40 +2,14 @@
 //     node tests/api/lib/attacks.mjs NAME PORT SIZE [TOKEN]
 // goes on until SIZE of it is done (or for as long as it takes nothing but time: until it is killed) and prints what came of it as
 // JSON. TOKEN is somebody's: an attacker may have an account.
-import net from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Line, many } from './line-raw.mjs';
+import { sockets } from './attacks-sockets.mjs';
 import {
   ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, SETTINGS, START, frame, framesOf, indexed, literal, odd, post,
   remembered, request, reset, setting, windowUpdate,
 } from './frames.mjs';
-
-// A connection that reads what comes, keeps a little of it, and says when it is over.
-class Line {
-  constructor(port) {
-    this.socket = net.connect(port, '127.0.0.1');
-    this.socket.setNoDelay(true);
-    this.socket.on('error', () => {});
-    this.isOpen = true;
-    this.n = 0;
-    this.got = Buffer.alloc(0);
-    this.socket.on('data', (bytes) => {
-      this.n += bytes.length;
-      if (this.got.length < 65536) {
-        this.got = Buffer.concat([this.got, bytes]);
-      }
-    });
-    this.closed = new Promise((closed) => this.socket.once('close', () => { this.isOpen = false; closed(); }));
-  }
-
-  async write(bytes) {
-    if (this.isOpen && !this.socket.write(bytes)) {
-      await Promise.race([new Promise((drained) => this.socket.once('drain', drained)), this.closed]);
-    }
-  }
-
-  end() { this.socket.destroy(); }
-}
 
 // Sends `total` times what make(i) gives, `batch` at a time, i from 0 on each connection; when it is cut, from a new connection at once.
 async function flood(port, total, make, { start = START, batch = 100, most = Infinity } = {}) {
@@ -66,8 +40,6 @@ function asking(token) {
   const block = (i) => Buffer.concat([request('/rooms'), i === 0 ? known : indexed(62)]);
   return (i, flags = END_HEADERS | END_STREAM) => frame(HEADERS, flags, odd(i), block(i));
 }
-
-const many = (n, make) => Array.from({ length: n }, (_, i) => make(i));
 
 export const attacks = {
   'rapid reset': {
@@ -235,6 +207,7 @@ export const attacks = {
   'WebSocket fragments of nothing': { size: [200_000, 2_000_000], unit: 'frames', run: (port, n) => floodFrames(port, n, 0x00, 0x01) },
   'Engine.IO packets that say nothing': {
     size: [200_000, 2_000_000], unit: 'frames', run: (port, n) => floodFrames(port, n, 0x81, undefined, '6') },
+  ...sockets,
   logins: {
     size: [100, 4000], unit: 'logins',
     run: async (port, n) => {

@@ -40,7 +40,7 @@ const MUTANTS = [
   // 5.4: fragments
   [WS, 'opcode == EIO_WS_OP_CONTINUE && ws->message == 0)', 'false)'],
   [WS, 'opcode != EIO_WS_OP_CONTINUE && ws->message != 0 ?', 'false ?'],
-  [WS, '    ws->message = 0;\n    if (opcode', '    if (opcode'],
+  [WS, '    ws->message = 0;\n    if (ws->is_discarding', '    if (ws->is_discarding'],
   [WS, 'message_event(ws, ws->message, *payload)', 'message_event(ws, EIO_WS_OP_TEXT, *payload)'],
   [WS, 'bool is_whole = is_control(ws) || is_final(ws);', 'bool is_whole = true;'],
   [WS, 'bool is_whole = is_control(ws) || is_final(ws);', 'bool is_whole = is_control(ws) || (is_final(ws) && ws->message == 0);'],

@@ -130,7 +130,7 @@ struct chat_create_room {                       /* TB_EINPUT; TB_EDENIED: he is 
 };
 void chat_create_room(struct chat *, struct chat_create_room *);
 
-struct chat_join {                              /* TB_ENOTFOUND; TB_EDENIED: a private room. Idempotent */
+struct chat_join {                              /* TB_ENOTFOUND: also a private room. Idempotent */
     struct chat_call        call;
     int64_t                 room_id;            /* in */
     struct store_add_member add;                /* out: member_id, was_member */
@@ -212,7 +212,7 @@ struct chat_read {
 };
 void chat_read(struct chat *, struct chat_read *);
 
-/* TB_ENOTFOUND, TB_EDENIED: no member. Of a message that has left they come from the centre; when that cannot be asked, there are
+/* TB_ENOTFOUND: also for no member. Of a message that has left they come from the centre; when that cannot be asked, there are
  * none, and the list is partial. */
 struct chat_receipts {
     struct chat_call            call;

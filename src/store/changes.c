@@ -248,22 +248,20 @@ run_add_room(struct journal *j, const struct store_settings *limits, struct stor
     return append_joined(j, r->room_id, r->creator_id, r->creator_id, 0, &r->member_id, e);
 }
 
-/* By himself into a public room; into any room when a member adds him. */
+/* They join a public room by themselves, or a member adds them. To others a private room is none at all. */
 static enum tb_code
 check_may_join(struct journal *j, const struct store_add_member *r, struct tb_err *e)
 {
     int64_t is_private = 0;
-    bool    found = false;
+    bool    found = false, joins_alone = r->by_id == r->user_id;
 
     if (db_int(&j->db, Q_ROOM_PRIVATE, ARGS(I(r->room_id)), &is_private, &found, e) != TB_OK)
         return e->code;
-    if (!found)
-        return tb_fail(e, TB_ENOTFOUND, TEXT_NO_ROOM, "no room %" PRId64, r->room_id);
-    if (r->by_id != r->user_id)
-        return member_check(&j->db, r->room_id, r->by_id, e);
-    return is_private ? tb_fail(e, TB_EDENIED, "This room is private: a member has to add you",
-                                "user %" PRId64 " into private room %" PRId64, r->user_id, r->room_id)
-                      : TB_OK;
+    if (found && (!joins_alone || is_private) && member_check(&j->db, r->room_id, r->by_id, e) != TB_EDENIED)
+        return e->code;
+    return found && !is_private ? e->code
+                                : tb_fail(e, TB_ENOTFOUND, TEXT_NO_ROOM, "no room %" PRId64 " to user %" PRId64,
+                                          r->room_id, r->by_id);
 }
 
 static enum tb_code

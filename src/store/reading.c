@@ -336,6 +336,20 @@ run_list_members(struct db *d, const struct self *own, const struct store_settin
 }
 
 static enum tb_code
+fail_no_message(const struct store_list_receipts *r, struct tb_err *e)
+{
+    return tb_fail(e, TB_ENOTFOUND, "Message not found", "no message %" PRId64 " to user %" PRId64, r->message_id,
+                   r->user_id);
+}
+
+/* To others a message of a room is none at all: the answer must not say that there is one. */
+static enum tb_code
+check_may_see(struct db *d, const struct store_list_receipts *r, int64_t room_id, struct tb_err *e)
+{
+    return member_check(d, room_id, r->user_id, e) == TB_EDENIED ? fail_no_message(r, e) : e->code;
+}
+
+static enum tb_code
 run_list_receipts(struct db *d, const struct self *own, const struct store_settings *limits,
                   struct store_list_receipts *r)
 {
@@ -346,14 +360,14 @@ run_list_receipts(struct db *d, const struct self *own, const struct store_setti
     (void)own, (void)limits;
     if (!db_next(d, st, e)) {
         if (e->code == TB_OK && r->room_id != 0)
-            return member_check(d, r->room_id, r->user_id, e);
+            return check_may_see(d, r, r->room_id, e);
         if (e->code != TB_OK || horizon_has_left(d, r->message_id, &r->is_beyond, e) != TB_OK || r->is_beyond)
             return e->code;
-        return tb_fail(e, TB_ENOTFOUND, "Message not found", "no message %" PRId64, r->message_id);
+        return fail_no_message(r, e);
     }
     int64_t room_id = db_col_int(st, 0);
     db_done(st);
-    if (member_check(d, room_id, r->user_id, e) != TB_OK)
+    if (check_may_see(d, r, room_id, e) != TB_OK)
         return e->code;
     st = db_query(d, Q_RECEIPTS, ARGS(I(r->message_id)), e);
     while (db_next(d, st, e)) {

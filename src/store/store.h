@@ -108,8 +108,8 @@ struct store_add_room {
 };
 void store_add_room(struct store *, struct store_add_room *);
 
-/* by_id == user_id: joins by himself, which a private room refuses (TB_EDENIED) unless he is a member already. Otherwise
- * by_id, a member (else TB_EDENIED), adds him. TB_ENOTFOUND: no such room, or no such user. Idempotent. */
+/* by_id == user_id: they join by themselves, unless the room is private. Otherwise by_id, a member (else TB_EDENIED), adds them.
+ * TB_ENOTFOUND: no such room, a private room that by_id is not in, or no such user. Idempotent. */
 struct store_add_member {
     struct store_op op;
     int64_t         room_id, user_id, by_id;            /* in */
@@ -299,7 +299,7 @@ void store_list_messages(struct store *, struct store_list_messages *);
 
 struct store_receipt { int64_t user_id, delivered_at, read_at; };   /* 0: not yet */
 
-struct store_list_receipts {                            /* TB_ENOTFOUND: no such message; TB_EDENIED: no member */
+struct store_list_receipts {                            /* TB_ENOTFOUND: no message in a room of theirs */
     struct store_op       op;
     int64_t               message_id, user_id;          /* in: user_id asks */
     int64_t               room_id;                      /* in: 0, or of a message that has left: then only he is judged */

@@ -197,7 +197,7 @@ test('what is refused for what it says', async () => {
 
 test('what is refused for who asks, and because it is full', async () => {
   const eve = await person(server), closed = await eve.room('closed', { isPrivate: true });
-  assert.equal((await a.ask('join_room', { roomId: closed.id })).code, 'forbidden');
+  assert.equal((await a.ask('join_room', { roomId: closed.id })).code, 'not_found');
   for (let i = 0; i < 2; i++) {
     await (await person(server)).join(room.id);
   }

@@ -85,14 +85,14 @@ test('joining no room, or one that is not there, is refused', async () => {
 
 test('a private room lets in whom a member has added, and nobody else', async () => {
   const room = await ann.room('bridge', { isPrivate: true });
-  refused(await bob.post('/rooms/join', { roomId: room.id }), 403, 'forbidden');
-  refused(await bob.post(`/rooms/${room.id}/members`, { userId: bob.id }), 403, 'forbidden');
+  refused(await bob.post('/rooms/join', { roomId: room.id }), 404, 'not_found');
+  refused(await bob.post(`/rooms/${room.id}/members`, { userId: bob.id }), 404, 'not_found');
   const { member } = done(await ann.post(`/rooms/${room.id}/members`, { userId: bob.id }), 201);
   hasKeys(member, ['id', 'userId', 'roomId']);
   assert.equal(member.userId, bob.id);
   assert.equal(member.roomId, room.id);
   assert.equal((await bob.join(room.id)).member.id, member.id, 'who is in may join again');
-  refused(await eve.post('/rooms/join', { roomId: room.id }), 403, 'forbidden');
+  refused(await eve.post('/rooms/join', { roomId: room.id }), 404, 'not_found');
   assert.ok((await names(bob)).includes('bridge'));
   assert.ok(!(await names(eve)).includes('bridge'));
 });
@@ -132,7 +132,7 @@ test('who left may come back to a public room, and not to a private one', async 
   const closed = await ann.room('galley', { isPrivate: true });
   done(await ann.post(`/rooms/${closed.id}/members`, { userId: bob.id }), 201);
   done(await bob.delete(`/rooms/${closed.id}/members/me`), 204);
-  refused(await bob.post('/rooms/join', { roomId: closed.id }), 403, 'forbidden');
+  refused(await bob.post('/rooms/join', { roomId: closed.id }), 404, 'not_found');
 });
 
 test('leaving where one is not is refused', async () => {

@@ -39,8 +39,8 @@ a_private_room_is_entered_by_being_added(void **state)
     struct site *s = *state;
     three_users(s);
     site_do(s, 201, 1, "POST", "/rooms", "{\"name\":\"secret\",\"isPrivate\":true}");
-    site_do(s, 403, 2, "POST", "/rooms/join", "{\"roomId\":1}");
-    site_do(s, 403, 2, "POST", "/rooms/1/members", "{\"userId\":3}");
+    site_do(s, 404, 2, "POST", "/rooms/join", "{\"roomId\":1}");
+    site_do(s, 404, 2, "POST", "/rooms/1/members", "{\"userId\":3}");
     site_do(s, 201, 1, "POST", "/rooms/1/members", "{\"userId\":2}");
     site_expect(s, "{\"member\":{\"id\":2,\"userId\":2,\"roomId\":1}}");
     site_do(s, 200, 2, "POST", "/rooms/join", "{\"roomId\":1}");
@@ -99,14 +99,13 @@ rooms_are_refused_in_the_words_of_the_contract(void **state)
         { "POST", "/rooms/join", "{\"roomId\":\"abc\"}", 1, 400, "roomId must be an id", "bad_request" },
         { "POST", "/rooms/join", "{\"roomId\":1.5}", 1, 400, "roomId must be an id", "bad_request" },
         { "POST", "/rooms/join", "{\"roomId\":99}", 1, 404, "Room not found", "not_found" },
-        { "POST", "/rooms/join", "{\"roomId\":1}", 2, 403, "This room is private: a member has to add you",
-          "forbidden" },
+        { "POST", "/rooms/join", "{\"roomId\":1}", 2, 404, "Room not found", "not_found" },
         { "POST", "/rooms/1/members", "{}", 1, 400, "userId is required", "bad_request" },
         { "POST", "/rooms/x/members", "{\"userId\":2}", 1, 400, "Invalid roomId", "bad_request" },
         { "POST", "/rooms/0/members", "{\"userId\":2}", 1, 400, "Invalid roomId", "bad_request" },
         { "POST", "/rooms/99/members", "{\"userId\":2}", 1, 404, "Room not found", "not_found" },
         { "POST", "/rooms/1/members", "{\"userId\":99}", 1, 404, "User not found", "not_found" },
-        { "POST", "/rooms/1/members", "{\"userId\":3}", 2, 403, "You are not a member of this room", "forbidden" },
+        { "POST", "/rooms/1/members", "{\"userId\":3}", 2, 404, "Room not found", "not_found" },
         { "DELETE", "/rooms/1/members/me", NULL, 2, 404, "You are not a member of this room", "not_found" },
         { "DELETE", "/rooms/x/members/me", NULL, 2, 400, "Invalid roomId", "bad_request" },
         { "DELETE", "/rooms/1/members/me", NULL, 0, 401, "No token provided", "unauthorized" },

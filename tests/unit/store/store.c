@@ -76,8 +76,8 @@ rooms_are_joined_added_to_and_left(void **state)
     assert_int_equal(TB_OK, fixture_join(&f, open, bob, bob));
     assert_int_equal(TB_OK, fixture_join(&f, open, bob, bob));
     assert_int_equal(TB_ENOTFOUND, fixture_join(&f, 99, bob, bob));
-    assert_int_equal(TB_EDENIED, fixture_join(&f, secret, bob, bob));
-    assert_int_equal(TB_EDENIED, fixture_join(&f, secret, cat, bob));
+    assert_int_equal(TB_ENOTFOUND, fixture_join(&f, secret, bob, bob));
+    assert_int_equal(TB_ENOTFOUND, fixture_join(&f, secret, cat, bob));
     assert_int_equal(TB_OK, fixture_join(&f, secret, bob, ann));
     assert_int_equal(TB_OK, fixture_join(&f, secret, bob, bob));   /* a member already: idempotent */
     assert_int_equal(TB_ENOTFOUND, fixture_join(&f, secret, 77, ann));

@@ -58,7 +58,7 @@ export interface Ready { status: 'ready'; sync: 'off' | 'up' | 'down' | 'diverge
 export interface Failure {
   message: string;
   code: 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'email_taken' | 'email_conflict' |
-    'key_reused' | 'too_large' | 'unsupported_media_type' | 'rate_limited' | 'storage_full' | 'busy' | 'internal';
+    'timeout' | 'key_reused' | 'too_large' | 'unsupported_media_type' | 'rate_limited' | 'storage_full' | 'busy' | 'internal';
   retryAfter?: number;
 }
 

@@ -12,6 +12,7 @@
     X(TB_EDENIED,   "forbidden",          403, "You may not do that here")                      \
     X(TB_ENOTFOUND, "not_found",          404, "There is nothing here by that name")            \
     X(TB_EMETHOD,   "method_not_allowed", 405, "That cannot be done with this address")         \
+    X(TB_ETIMEOUT,  "timeout",            408, "That took too long to arrive, try again")       \
     X(TB_ETAKEN,    "email_taken",        409, "User already exists with this email")           \
     X(TB_ECONFLICT, "email_conflict",     409, "This email belongs to another account, choose another") \
     X(TB_ETOOBIG,   "too_large",          413, "That is too large")                             \

@@ -32,6 +32,56 @@ tb_address_parse(tb_str text, struct tb_address *out)
     return true;
 }
 
+/* RFC 7239 section 6: a number, or a hidden one */
+static bool
+is_port(tb_str port)
+{
+    static const char hidden[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    uint64_t          number;
+
+    if (port.n < 2 || port.p[0] != '_')
+        return port.n <= 5 && tb_str_to_uint(port, UINT16_MAX, &number);
+    for (size_t i = 1; i < port.n; i++)
+        if (port.p[i] == '\0' || strchr(hidden, port.p[i]) == NULL)
+            return false;
+    return true;
+}
+
+static tb_str
+without_quotes(tb_str text)
+{
+    bool has_some = text.n >= 2 && text.p[0] == '"' && text.p[text.n - 1] == '"';
+
+    return has_some ? (tb_str){ .p = text.p + 1, .n = text.n - 2 } : text;
+}
+
+static bool
+parse_bracketed(struct tb_scan s, struct tb_address *out)
+{
+    tb_scan_expect(&s, '[');
+    tb_str inside = tb_scan_until(&s, ']');
+    bool   has_end = inside.n + 2 <= s.text.n && s.text.p[inside.n + 1] == ']';
+
+    if (!has_end || memchr(inside.p, ':', inside.n) == NULL)
+        return false;
+    if (tb_scan_take(&s, ':') && !is_port(tb_scan_rest(&s)))
+        return false;
+    return tb_scan_at_end(&s) && tb_address_parse(inside, out);
+}
+
+bool
+tb_address_parse_node(tb_str text, struct tb_address *out)
+{
+    struct tb_scan s = tb_scan_of(without_quotes(text));
+
+    if (tb_scan_at(&s, '['))
+        return parse_bracketed(s, out);
+    if (tb_address_parse(s.text, out))
+        return true;
+    tb_str v4 = tb_scan_until(&s, ':');
+    return v4.n < s.text.n && is_port(tb_scan_rest(&s)) && tb_address_parse(v4, out);
+}
+
 struct tb_address
 tb_address_v4(const unsigned char bytes[4])
 {

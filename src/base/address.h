@@ -8,6 +8,10 @@
 struct tb_address { unsigned char bytes[16]; };     /* an IPv4 address as ::ffff:a.b.c.d */
 
 bool tb_address_parse(tb_str text, struct tb_address *out);                             /* no port, no zone, no brackets */
+
+/* As proxies write whom they have a request from: 192.0.2.1, 192.0.2.1:4711, 2001:db8::1, [2001:db8::1], [2001:db8::1]:4711, and the
+ * same in quotes; the port may be one of RFC 7239's hidden ones (_x). false: anything else, so also "unknown" and hidden names. */
+bool tb_address_parse_node(tb_str text, struct tb_address *out);
 struct tb_address tb_address_v4(const unsigned char bytes[4]);                          /* in the order of the network */
 void tb_address_text(const struct tb_address *, char out[INET6_ADDRSTRLEN]);            /* IPv4 in its own form */
 

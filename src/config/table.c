@@ -26,7 +26,7 @@ static_assert(TB_AUDIENCE_SHARED_ROOMS == 1 && TB_COST_MODERATE == 2 &&
 #define IN(section, key) .offset = offsetof(struct tb_config, section.key)
 
 const struct config_setting config_table[] = {
-    { AT(server, host), CONFIG_TEXT, IN(server, host), .initial = "0.0.0.0", .min = 1, .max = 255,
+    { AT(server, host), CONFIG_TEXT, IN(server, host), .initial = "::", .min = 1, .max = 255,
       .help = "address to listen on; :: takes IPv6 and IPv4" },
     { AT(server, port), CONFIG_NUMBER, IN(server, port), .initial = "5000", .max = 65535, .env = "PORT",
       .help = "port to listen on; 0: any free one" },
@@ -36,7 +36,7 @@ const struct config_setting config_table[] = {
       .help = "bytes of a request body" },
     { AT(server, header_timeout_ms), CONFIG_NUMBER, IN(server, header_timeout_ms), .initial = "10000", .min = 100, .max = HOUR_MS,
       .help = "time for a request to arrive, body included" },
-    { AT(server, idle_timeout_ms), CONFIG_NUMBER, IN(server, idle_timeout_ms), .initial = "60000", .min = 100, .max = HOUR_MS,
+    { AT(server, idle_timeout_ms), CONFIG_NUMBER, IN(server, idle_timeout_ms), .initial = "75000", .min = 100, .max = HOUR_MS,
       .help = "time between requests on a connection" },
     { AT(server, max_connections), CONFIG_NUMBER, IN(server, max_connections), .initial = "10000", .min = 1, .max = 1000000,
       .help = "connections served at a time; more wait" },

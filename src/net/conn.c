@@ -322,13 +322,22 @@ has_begun_a_request(const struct net_conn *c)
            (c->sock->input->size > 0 || (c->guard != NULL && net_guard_is_receiving(c->guard)));
 }
 
+/* Over HTTP/1 who is too slow hears so, once; then, as over HTTP/2, the connection ends. */
+static bool
+is_to_be_told(const struct net_conn *c)
+{
+    bool speaks_http2 = c->is_http2 || (c->guard != NULL && net_guard_is_http2(c->guard));
+
+    return c->is_receiving && !speaks_http2 && c->refusal == 0;
+}
+
 /* That nobody asked anything for a while is no reason to count. */
 static void
 note_time_out(const struct net_conn *c)
 {
     if (c->is_handshaking)
         net_hit(NET_HIT_HANDSHAKE_TIME);
-    else if (c->is_receiving)
+    else if (c->is_receiving && c->refusal == 0)
         net_hit(NET_HIT_REQUEST_TIME);
 }
 
@@ -397,7 +406,10 @@ net_conn_sweep(void *ctx)
             net_conn_touch(c);
             c->is_receiving = true;
         }
-        if (has_taken_too_long(c) || has_sent_too_much(c)) {
+        if (is_to_be_told(c) && has_taken_too_long(c)) {
+            note_time_out(c);
+            net_front_refuse(c, 408, TB_ETIMEOUT);
+        } else if (has_taken_too_long(c) || has_sent_too_much(c)) {
             note_time_out(c);
             cut(c);
         } else if (c->is_receiving && !c->is_http2 && net_early_is_too_much(c)) {

@@ -100,6 +100,19 @@ net_cors_add(struct net *net, h2o_req_t *req)
     add(req, TB_LIT("access-control-expose-headers"), TB_LIT("retry-after, x-request-id"));
 }
 
+/* For an answer that is written by hand, before there is a request. */
+void
+net_cors_write(const struct net *net, tb_str origin, struct tb_buf *out)
+{
+    if (net->cors_is_any)
+        tb_buf_add(out, TB_LIT("access-control-allow-origin: *\r\n"));
+    else if (net->cors_origins[0] != '\0')
+        tb_buf_add(out, TB_LIT("vary: origin\r\n"));
+    if (!net->cors_is_any && origin.n > 0 && is_listed(net->cors_origins, origin))
+        tb_buf_printf(out, "access-control-allow-origin: " TB_STR_FMT "\r\naccess-control-allow-credentials: true\r\n",
+                      TB_STR_ARG(origin));
+}
+
 /* ---- pages of our own ---- */
 
 static tb_str

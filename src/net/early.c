@@ -1,6 +1,6 @@
-/* Refusing a body before it comes. h2o has one limit for all bodies, that of the route which takes most, and shows a
- * request only when its body is complete; so who claims more than his route takes, and then sends little or nothing,
- * would wait for the header timeout and hear nothing. The sweep looks at such heads itself. */
+/* What can be said of a request before it is whole. h2o has one limit for all bodies, that of the route which takes most, and shows a
+ * request only when its body is complete. A client that announces more than its route takes, and then sends little or nothing,
+ * would wait for the header timeout and hear nothing. So the sweep looks at such heads itself. */
 #include "net/internal.h"
 
 #include "base/scan.h"
@@ -15,19 +15,38 @@ head_of(const struct net_conn *c)
     return end != NULL ? (tb_str){ .p = input->bytes, .n = (size_t)(end - input->bytes) } : TB_STR_NULL;
 }
 
+/* The first of that name before the head ends, if it does; n == 0: there is none. */
+static tb_str
+find_header(struct tb_scan *lines, tb_str name)
+{
+    while (!tb_scan_at_end(lines)) {
+        tb_str line = tb_str_trim(tb_scan_until(lines, '\n'));
+        struct tb_scan s = tb_scan_of(line);
+        if (line.n == 0)
+            break;
+        if (tb_str_eq_nocase(tb_scan_until(&s, ':'), name))
+            return tb_str_trim(tb_scan_rest(&s));
+    }
+    return TB_STR_NULL;
+}
+
 /* What the head says of its body's length; 0: nothing that we understand, which is then h2o's to judge. */
 static uint64_t
-claimed_length(struct tb_scan *head)
+claimed_length(struct tb_scan *lines)
 {
     uint64_t n = 0;
 
-    while (!tb_scan_at_end(head)) {
-        tb_str line = tb_str_trim(tb_scan_until(head, '\n'));
-        struct tb_scan s = tb_scan_of(line);
-        if (tb_str_eq_nocase(tb_scan_until(&s, ':'), TB_LIT("content-length")))
-            return tb_str_to_uint(tb_str_trim(tb_scan_rest(&s)), UINT64_MAX, &n) ? n : 0;
-    }
-    return 0;
+    return tb_str_to_uint(find_header(lines, TB_LIT("content-length")), UINT64_MAX, &n) ? n : 0;
+}
+
+tb_str
+net_early_origin(const struct net_conn *c, size_t from)
+{
+    const h2o_buffer_t *input = c->sock->input;
+    struct tb_scan      lines = tb_scan_of((tb_str){ .p = input->bytes + from, .n = input->size - from });
+
+    (void)tb_scan_until(&lines, '\n');
+    return find_header(&lines, TB_LIT("origin"));
 }
 
 bool

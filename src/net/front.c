@@ -87,9 +87,14 @@ wants_calm(enum net_guard_reason reason)
     return reason != NET_GUARD_FRAME && reason != NET_GUARD_HEADER_BLOCK;
 }
 
+/* The request that is refused begins at byte `from` of the input. */
 static void
-mark_refused(struct net_conn *c, int status, enum tb_code code)
+mark_refused(struct net_conn *c, int status, enum tb_code code, size_t from)
 {
+    tb_str origin = net_early_origin(c, from);
+
+    if (c->refused_origin == NULL && origin.n > 0)
+        c->refused_origin = tb_str_to_c(origin);
     c->refusal = status;
     c->refusal_code = code;
     c->refused_ms = net_now_ms(c->net);
@@ -111,7 +116,7 @@ refuse(struct net_conn *c, enum net_guard_reason reason, size_t n_before, size_t
 
     tb_count(&cuts, reason - 1);
     log_cut(c, reason);
-    mark_refused(c, status, code_of(status));
+    mark_refused(c, status, code_of(status), n_good > 0 ? n_before + n_good : 0);
     if (!net_guard_is_http2(c->guard)) {
         c->sock->input->size = n_before + n_good;
         return;
@@ -123,7 +128,7 @@ refuse(struct net_conn *c, enum net_guard_reason reason, size_t n_before, size_t
 void
 net_front_refuse(struct net_conn *c, int status, enum tb_code code)
 {
-    mark_refused(c, status, code);
+    mark_refused(c, status, code, 0);
     if (!h2o_linklist_is_linked(&c->refused))
         h2o_linklist_insert(&c->net->refused, &c->refused);
     net_at_end_wish(c->net->tell_refused);
@@ -133,6 +138,8 @@ static const char *
 reason_of(int status)
 {
     switch (status) {
+    case 408:
+        return "Request Timeout";
     case 413:
         return "Content Too Large";
     case 429:
@@ -171,9 +178,10 @@ tell(struct net_conn *c)
     struct tb_buf body = TB_BUF_INIT, answer = TB_BUF_INIT;
 
     net_error_body(&body, c->refusal_code, 0);
-    tb_buf_printf(
-        &answer, "HTTP/1.1 %d %s\r\nConnection: close\r\ncontent-type: " TB_STR_FMT "\r\nContent-Length: %zu\r\n\r\n%s",
-        c->refusal, reason_of(c->refusal), TB_STR_ARG(NET_JSON), body.n, body.p);
+    tb_buf_printf(&answer, "HTTP/1.1 %d %s\r\nConnection: close\r\ncontent-type: " TB_STR_FMT "\r\nContent-Length: %zu\r\n",
+                  c->refusal, reason_of(c->refusal), TB_STR_ARG(NET_JSON), body.n);
+    net_cors_write(c->net, tb_str_of(c->refused_origin), &answer);
+    tb_buf_printf(&answer, "\r\n%s", body.p);
     h2o_iovec_t text = h2o_iovec_init(answer.p, answer.n);
     net_tally_note(NULL, c->refusal, 0);
     net_conn_linger(c);
@@ -394,6 +402,8 @@ net_front_end(struct net_conn *c)
 {
     if (h2o_linklist_is_linked(&c->refused))
         h2o_linklist_unlink(&c->refused);
+    tb_free(c->refused_origin);
+    c->refused_origin = NULL;
     if (c->guard == NULL)
         return;
     if (h2o_linklist_is_linked(&c->unhooked))

@@ -61,6 +61,7 @@ struct net_conn {
     size_t           held_bytes;        /* its part of net->receiving */
     int              refusal;           /* status it is refused with; 0: it is not */
     enum tb_code     refusal_code;
+    char            *refused_origin;    /* the page that may read why, if its origin is allowed; NULL: none is known */
     int64_t          refused_ms;
     struct tb_address address;          /* of its other end, a client\'s or a proxy\'s */
     char             peer[INET6_ADDRSTRLEN];
@@ -139,6 +140,7 @@ struct net_peers {                      /* see peers.c */
 struct net_client {                     /* who a request is from */
     struct tb_address address;
     bool              is_forwarded;     /* as in net_request */
+    bool              is_unknown;       /* a trusted proxy has named them in words that say no address: they have nobody's rights */
 };
 
 struct net {
@@ -271,9 +273,11 @@ void       net_req_forget(struct net_request *);
 
 /* client.c, peers.c */
 struct net_client net_client_of(const struct net_conn *, const h2o_req_t *);
+void net_client_text(const struct net_client *, char out[INET6_ADDRSTRLEN]);
 bool net_peers_enter(struct net_conn *);        /* false: it is one too many of its address, and is to be closed */
 void net_peers_leave(struct net_conn *);
-bool net_peers_ask(struct net_conn *, const struct net_client *, int64_t *wait_us);    /* false: it has asked too often */
+bool net_peers_ask(struct net_conn *, const struct net_client *, bool wants_upgrade,
+                   int64_t *wait_us);           /* false: it has asked too often, or has too many connections */
 void net_peers_init(struct net *);
 void net_peers_fini(struct net *);
 
@@ -289,13 +293,16 @@ const char *net_tally_route(const struct net_tally *t);
 void net_errors_register(h2o_pathconf_t *fallback);
 void net_error_body(struct tb_buf *out, enum tb_code, uint32_t retry_after_s);  /* {"message":...,"code":...}; 0: without */
 
-/* early.c: requests under way. A head that is too long already; a body that will be longer than its route takes. */
+/* early.c: requests under way. A head that is too long already; a body that will be longer than its route takes; the Origin of the
+ * one that begins at byte `from` of the input, as far as it has come. */
 bool net_early_has_no_end(const struct net_conn *);
 bool net_early_is_too_much(const struct net_conn *);
+tb_str net_early_origin(const struct net_conn *, size_t from);
 
 /* cors.c: headers that let pages of other origins read the answer. */
 enum { NET_PREFLIGHT_HEADERS = 3 };
 bool net_cors_is_preflight(const struct net *, const h2o_req_t *);
 struct net_response net_cors_preflight(const h2o_req_t *, struct net_header headers[NET_PREFLIGHT_HEADERS]);
 void net_cors_add(struct net *, h2o_req_t *);
+void net_cors_write(const struct net *net, tb_str origin, struct tb_buf *out);     /* header lines */
 bool net_cors_is_own(const struct net_conn *c, const h2o_req_t *req);              /* a page of the host that it was sent to */

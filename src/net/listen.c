@@ -1,6 +1,8 @@
 /* Sockets that listen. Always: all of one call share a port, also when the system chose it. */
 #include "net/internal.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -79,6 +81,28 @@ listen_on(const struct addrinfo *ai, const char *host, uint16_t port, int *out, 
     return TB_OK;
 }
 
+static bool
+has_ipv6(void)
+{
+    const union net_address any = { .v6 = { .sin6_family = AF_INET6 } };
+    int                     fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool                    has = fd >= 0 && bind(fd, &any.any, sizeof any.v6) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return has;
+}
+
+/* "::" stands for every address; where the kernel has no IPv6, these are those of IPv4. */
+static const char *
+host_here(const char *host)
+{
+    if (strcmp(host, "::") != 0 || has_ipv6())
+        return host;
+    log_info("net.no_ipv6", "host=0.0.0.0");
+    return "0.0.0.0";
+}
+
 enum tb_code
 net_listen(const char *host, uint16_t *port, int fds[NET_MAX_LISTENERS], size_t *n, struct tb_err *e)
 {
@@ -88,6 +112,7 @@ net_listen(const char *host, uint16_t *port, int fds[NET_MAX_LISTENERS], size_t 
     size_t                n_open = 0;
     uint16_t              use_port = *port;
 
+    host = host_here(host);
     int failed = getaddrinfo(host, NULL, &want, &found);
     if (failed != 0)
         return tb_fail(e, TB_EIO, NULL, "listen on %s: %s", host, gai_strerror(failed));

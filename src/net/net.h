@@ -44,10 +44,10 @@ struct net_address_limits {
 };
 
 struct net_settings {
-    const char            *host;                /* what to listen on: "0.0.0.0", "::" (both families), "127.0.0.1", a name */
+    const char            *host;                /* what to listen on: "0.0.0.0", "::" (IPv6 and IPv4, or IPv4 alone) */
     uint16_t               port;                /* 0: any free one, see net_port */
     size_t                 max_body;            /* bytes of a request body; beyond it 413 */
-    unsigned               header_timeout_ms;   /* from the first byte of a request to the last of its body */
+    unsigned               header_timeout_ms;   /* from the first byte of a request to the last of its body; then 408 */
     unsigned               idle_timeout_ms;     /* between requests on a connection */
     unsigned               stop_timeout_ms;     /* after net_stop: how long answers may take; 0: NET_STOP_TIMEOUT_MS */
     unsigned               max_connections;     /* beyond it new ones wait in the kernel's queue */
@@ -104,8 +104,9 @@ struct net_request {
     tb_str path;                    /* without the query, undecoded, begins with "/" */
     tb_str query;                   /* without the "?", undecoded, maybe empty */
     tb_str body;
-    tb_str peer;                    /* the client's address in text, no port; IPv4 in its own form also over an IPv6 listener */
-    bool   is_forwarded;            /* by somebody who is not trusted to say for whom: peer is only his address */
+    tb_str peer;                    /* the client's address in text, no port; IPv4 in its own form also over an IPv6 listener;
+                                     * "unknown": a proxy that is trusted has named them no address that can be read */
+    bool   is_forwarded;            /* it has passed a proxy, trusted or not */
     tb_str id;                      /* X-Request-Id: the client's if it is sane, else made here; it goes back with the answer */
     tb_str upgrade;                 /* what protocol it wants to go on with: "websocket"; n == 0: none */
     bool   is_own_page;             /* its Origin is the host that it was sent to */

@@ -2,7 +2,7 @@
  * IPv4 one, the /64 of another (base/address.h), for who has one of those has all of it.
  * A rate is a bucket that holds RATE_BURST_S seconds of it, told by the one time at which it will be full again.
  * Always: a peer with connections stays; the others are in net->peers.idle, the one that was here last at its end, and are
- * forgotten from its beginning, in time or when there are too many. Whom the settings exempt has no peer. */
+ * forgotten from its beginning, in time or when there are too many. An address that the settings exempt has no peer. */
 #include "net/internal.h"
 
 #include "base/log.h"
@@ -135,26 +135,37 @@ is_exempt(const struct net *net, const struct tb_address *a)
     return tb_networks_has(&net->address_limits.exempt, a) || tb_networks_has(&net->address_limits.trusted, a);
 }
 
+static bool
+has_room(const struct net *net, const struct net_peer *p)
+{
+    return net->address_limits.connections == 0 || p->n_conns < net->address_limits.connections;
+}
+
+static void
+count_for(struct net_conn *c, struct net_peer *p)
+{
+    if (p->n_conns++ == 0)
+        DL_DELETE(c->net->peers.idle, p);
+    c->from = p;
+}
+
 bool
 net_peers_enter(struct net_conn *c)
 {
-    const struct net_address_limits *limits = &c->net->address_limits;
-    int64_t                          now_us = tb_mono_us(c->net->clock), wait_us;
+    int64_t now_us = tb_mono_us(c->net->clock), wait_us;
 
     if (is_exempt(c->net, &c->address))
         return true;
     struct net_peer *p = find_or_add(c->net, &c->address, now_us);
-    if (limits->connections > 0 && p->n_conns >= limits->connections) {
+    if (!has_room(c->net, p)) {
         turn_away(c->net, c->peer, HIT_CONNECTIONS);
         return false;
     }
-    if (c->door == NET_TLS && !take(&p->handshakes_us, limits->handshakes, now_us, &wait_us)) {
+    if (c->door == NET_TLS && !take(&p->handshakes_us, c->net->address_limits.handshakes, now_us, &wait_us)) {
         turn_away(c->net, c->peer, HIT_HANDSHAKES);
         return false;
     }
-    if (p->n_conns++ == 0)
-        DL_DELETE(c->net->peers.idle, p);
-    c->from = p;
+    count_for(c, p);
     return true;
 }
 
@@ -166,21 +177,45 @@ net_peers_leave(struct net_conn *c)
     c->from = NULL;
 }
 
+/* A proxy uses its connections for many; one that is to become a WebSocket is its client's from then on. */
+static bool
+hand_over(struct net_conn *c, struct net_peer *p)
+{
+    if (c->from == p)
+        return true;
+    if (!has_room(c->net, p))
+        return false;
+    net_peers_leave(c);
+    count_for(c, p);
+    return true;
+}
+
+static bool
+refuse(struct net *net, const struct net_client *who, int hit)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    net_client_text(who, text);
+    turn_away(net, text, hit);
+    return false;
+}
+
 bool
-net_peers_ask(struct net_conn *c, const struct net_client *who, int64_t *wait_us)
+net_peers_ask(struct net_conn *c, const struct net_client *who, bool wants_upgrade, int64_t *wait_us)
 {
     int64_t now_us = tb_mono_us(c->net->clock);
-    char    text[INET6_ADDRSTRLEN];
 
-    if (c->net->address_limits.requests == 0 || is_exempt(c->net, &who->address))
+    if (!who->is_unknown && is_exempt(c->net, &who->address))
         return true;
     bool             is_direct = c->from != NULL && memcmp(&who->address, &c->address, sizeof c->address) == 0;
     struct net_peer *p = is_direct ? c->from : find_or_add(c->net, &who->address, now_us);
-    if (take(&p->requests_us, c->net->address_limits.requests, now_us, wait_us))
-        return true;
-    tb_address_text(&who->address, text);
-    turn_away(c->net, text, HIT_REQUESTS);
-    return false;
+    if (!take(&p->requests_us, c->net->address_limits.requests, now_us, wait_us))
+        return refuse(c->net, who, HIT_REQUESTS);
+    if (wants_upgrade && !hand_over(c, p)) {
+        *wait_us = SECOND_US;
+        return refuse(c->net, who, HIT_CONNECTIONS);
+    }
+    return true;
 }
 
 void

@@ -323,7 +323,7 @@ req_new(struct net *net, h2o_req_t *h2o, const struct net_client *who)
     r->headers = (struct net_header *)(void *)(r + 1);
     r->is_head = is_head(h2o);
     copy_text(r, h2o, (char *)r + fixed);
-    tb_address_text(&who->address, r->peer);
+    net_client_text(who, r->peer);
     r->pub.peer = tb_str_of(r->peer);
     r->pub.is_forwarded = who->is_forwarded;
     r->pub.is_own_page = net_cors_is_own(r->hook->conn, h2o);
@@ -615,7 +615,7 @@ on_request(h2o_handler_t *handler, h2o_req_t *h2o)
     struct net_client who = net_client_of(c, h2o);
     int64_t           wait_us;
 
-    if (!net_peers_ask(c, &who, &wait_us)) {
+    if (!net_peers_ask(c, &who, h2o->upgrade.len > 0, &wait_us)) {
         refuse_for_now(net, h2o, wait_us);
         return 0;
     }

@@ -486,6 +486,7 @@ serve_open(struct server **out, const struct tb_config *config, const struct ser
     }
     s->stall = serve_stall_start(s->net, config);
     say_listening(s, config);
+    serve_warn_of_proxies(config);
     *out = s;
     return TB_OK;
 }

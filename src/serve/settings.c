@@ -4,6 +4,9 @@
 #include "base/log.h"
 #include "tls.h"
 
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
 enum { HOUR_MS = 3600 * 1000 };
 
 struct store_settings
@@ -54,6 +57,38 @@ serve_read_networks(struct tb_networks *out, const char *list)
 
     if (tb_networks_parse(out, tb_str_of(list), &e) != TB_OK)
         log_error("serve.bad_list", "why=\"%s\"", e.why);
+}
+
+static bool
+read_address(const struct sockaddr *from, struct tb_address *out)
+{
+    if (from == NULL || (from->sa_family != AF_INET && from->sa_family != AF_INET6))
+        return false;
+    if (from->sa_family == AF_INET)
+        *out = tb_address_v4((const unsigned char *)&((const struct sockaddr_in *)(const void *)from)->sin_addr);
+    else
+        memcpy(out->bytes, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, sizeof out->bytes);
+    return true;
+}
+
+void
+serve_warn_of_proxies(const struct tb_config *c)
+{
+    struct tb_networks trusted = { 0 }, this_machine = { 0 };
+    struct ifaddrs    *all = NULL;
+    struct tb_address  own;
+    char               text[INET6_ADDRSTRLEN];
+
+    serve_read_networks(&trusted, c->server.trusted_proxies);
+    serve_read_networks(&this_machine, "127.0.0.0/8 ::1");
+    if (getifaddrs(&all) != 0)
+        return;
+    for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next)
+        if (read_address(i->ifa_addr, &own) && tb_networks_has(&trusted, &own) && !tb_networks_has(&this_machine, &own)) {
+            tb_address_text(&own, text);
+            log_warn("net.proxy_is_here", "address=%s", text);
+        }
+    freeifaddrs(all);
 }
 
 struct net_address_limits

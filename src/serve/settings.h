@@ -18,5 +18,8 @@ enum chat_cost            serve_password_cost(const struct tb_config *c);
 struct live_limits        serve_live_limits(const struct tb_config *c);
 struct sio_options        serve_sio_options(const struct tb_config *c);
 
+/* Warns of each address of this machine, besides the loopback's, that server.trusted_proxies includes. */
+void serve_warn_of_proxies(const struct tb_config *c);
+
 /* A list of addresses and networks. */
 void serve_read_networks(struct tb_networks *out, const char *list);

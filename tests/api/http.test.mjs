@@ -1,6 +1,7 @@
 // What HTTP itself asks for: methods, paths, bodies, CORS, connections, and what garbage gets.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
@@ -162,6 +163,40 @@ test('a length that claims to be too large by far is not waited for', async () =
     assert.match(answer, /^HTTP\/1\.1 4(00|13) /, `${length}: ${answer}`);
   }
   await alive();
+});
+
+test('a page may read why its request was refused before it was whole', async () => {
+  const page = 'https://chat.example', listed = await start({ config: { server: { cors_origins: `https://other.example ${page}`, header_timeout_ms: 300 } } });
+  const refusals = [[400, `GET / HTTP/1.1\r\nHost: x\r\nOrigin: ${page}\r\nTransfer-Encoding: nonsense\r\n\r\n`],
+    [413, `POST /messages HTTP/1.1\r\nHost: x\r\norigin: ${page}\r\nContent-Length: 1000000000\r\n\r\n`],
+    [431, `GET / HTTP/1.1\r\nHost: x\r\nOrigin: ${page}\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`],
+    [408, `POST /messages HTTP/1.1\r\nHost: x\r\nOrigin: ${page}\r\nContent-Length: 10\r\n\r\n{`]];
+  for (const [status, bytes] of refusals) {
+    const answer = await raw(listed, bytes);
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), answer);
+    assert.match(answer, new RegExp(`\r\naccess-control-allow-origin: ${page}\r\naccess-control-allow-credentials: true\r\n`), answer);
+    const foreign = await raw(listed, bytes.replace(page, 'https://foreign.example'));
+    assert.match(foreign, new RegExp(`^HTTP/1\\.1 ${status} `));
+    assert.doesNotMatch(foreign, /access-control/i);
+    assert.match(foreign, /\r\nvary: origin\r\n/);
+  }
+  await listed.stop();
+  assert.match(await raw(server, refusals[1][1]), /\r\naccess-control-allow-origin: \*\r\n/);
+});
+
+test('the server listens by IPv6 and IPv4, and an address of IPv4 has one name', async () => {
+  const both = await start({ config: { server: { host: '::' }, log: { requests: 'yes' } } });
+  const asked = [['127.0.0.1', 'peer=127.0.0.1 ']];
+  if (!both.log.includes('net.no_ipv6')) {
+    asked.push(['::1', 'peer=::1 ']);
+  }
+  for (const [host, peer] of asked) {
+    const answer = await new Promise((done_, broken) => http.get({ host, port: both.port, path: `/healthz?${host.length}`, agent: false }, done_).on('error', broken));
+    answer.resume();
+    assert.equal(answer.statusCode, 200);
+    await both.says(peer);
+  }
+  await both.stop();
 });
 
 test('a body in chunks is read, and bounded too', async () => {

@@ -6,7 +6,6 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -190,26 +189,49 @@ test('the header is read from its end, as far as it is trusted', async () => {
   }
   assert.equal(await as('2001:db8::aaaa:bbbb'), 429, 'the same /64');
   assert.equal(await as('2001:db8:0:1::5'), 200);
-  for (const value of ['unknown', '192.0.2.1, nonsense', '192.0.2.1:80', '10.3.3.3', '']) {
-    for (let i = 0; i < 15; i++) {
-      assert.equal(await as(value), 200, `${value}: a proxy itself is not limited`);
-    }
+  assert.equal(await as('192.0.2.7:49152'), 429, 'a port changes nothing');
+  for (let i = 0; i < 15; i++) {
+    assert.equal(await as('10.3.3.3'), 200, 'a proxy itself is not limited');
   }
+  assert.ok(await exhaust(() => as('unknown')));
+  for (const value of ['192.0.2.1, nonsense', '_hidden', '']) {
+    assert.equal(await as(value), 429, `${value}: whoever it is has not the rights of the proxy`);
+  }
+  assert.equal(await direct(of, '127.0.0.1', '/healthz', { Forwarded: 'for=192.0.2.9, for="192.0.2.7:_x";proto=https' }), 429);
+  assert.equal(await direct(of, '127.0.0.1', '/healthz', { Forwarded: 'for="[2001:db8:0:2::1]:4711"' }), 200);
   await of.stop();
 });
 
-test('/metrics is for whom the proxy says it is, and for nobody who says so himself', async () => {
-  const own = Object.values(networkInterfaces()).flat().find((one) => !one.internal && one.family === 'IPv4')?.address;
+test('/metrics is for nobody behind a proxy, trusted or not', async () => {
   const of = await start({ config: { server: { trusted_proxies: '127.0.0.1', metrics_from: '192.0.2.1' } } });
-  const as = (value, localAddress = '127.0.0.1') => direct(of, localAddress, '/metrics', value === null ? {} : { 'X-Forwarded-For': value });
-  assert.equal(await as('192.0.2.1'), 200);
-  assert.equal(await as('192.0.2.2'), 403);
-  assert.equal(await as('192.0.2.1, 192.0.2.2'), 403);
-  assert.equal(await as(null), 200);
-  assert.equal(await as('192.0.2.1', '127.0.0.2'), 403, 'from one that is not trusted');
-  assert.equal(await as('127.0.0.1', '127.0.0.2'), 403);
-  await of.stop();
-  if (own !== undefined) {
-    assert.equal((await through('127.0.0.8', '/metrics')).status, 200, 'of this machine, through nginx');
+  assert.equal(await direct(of, '127.0.0.1', '/metrics'), 200);
+  for (const headers of [{ 'X-Forwarded-For': '192.0.2.1' }, { 'X-Forwarded-For': '127.0.0.1' }, { 'X-Forwarded-For': '203.0.113.5:49152' },
+    { 'X-Forwarded-For': '' }, { Forwarded: 'for=127.0.0.1' }, { Via: '1.1 proxy' }, { 'X-Real-IP': '127.0.0.1' }, { 'X-Forwarded-Proto': 'https' }]) {
+    for (const from of ['127.0.0.1', '127.0.0.2']) {
+      assert.equal(await direct(of, from, '/metrics', headers), 403, `${JSON.stringify(headers)} from ${from}`);
+    }
   }
+  await of.stop();
+  assert.equal((await through('127.0.0.8', '/metrics')).status, 403, 'of this machine, through nginx');
+});
+
+test('a WebSocket behind a trusted proxy is one of its client\'s connections', async () => {
+  const of = await start({ config: { server: { trusted_proxies: '127.0.0.1' }, limit: { exempt: '', connections: 2 } } });
+  const open = (client) => new Promise((answer) => {
+    const req = http.get({ host: '127.0.0.1', port: of.port, path: '/socket.io/?EIO=4&transport=websocket', agent: false, headers: { Connection: 'Upgrade',
+      Upgrade: 'websocket', 'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==', 'Sec-WebSocket-Version': 13, 'X-Forwarded-For': client } });
+    req.on('upgrade', (res, socket) => answer({ status: 101, socket })).on('response', (res) => { res.resume(); answer({ status: res.statusCode }); });
+  });
+  const first = await open('192.0.2.1'), second = await open('192.0.2.1:4711');
+  assert.deepEqual([first.status, second.status, (await open('192.0.2.1')).status], [101, 101, 429]);
+  const other = await open('192.0.2.2');
+  assert.equal(other.status, 101);
+  first.socket.destroy();
+  let again;
+  while ((again = await open('192.0.2.1')).status === 429) {
+    await pause(20);
+  }
+  assert.equal(again.status, 101);
+  [second, other, again].forEach((one) => one.socket.destroy());
+  await of.stop();
 });

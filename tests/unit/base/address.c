@@ -42,6 +42,31 @@ what_is_no_address_is_refused(void **state)
 }
 
 static void
+a_node_is_an_address_as_proxies_write_it(void **state)
+{
+    static const char *const rows[][2] = {
+        { "192.0.2.1", "192.0.2.1" }, { "192.0.2.1:80", "192.0.2.1" }, { "\"192.0.2.1:65535\"", "192.0.2.1" }, { "2001:db8::1", "2001:db8::1" },
+        { "[2001:db8::1]", "2001:db8::1" }, { "\"[2001:db8::1]:4711\"", "2001:db8::1" }, { "192.0.2.1:_a.b-c", "192.0.2.1" },
+        { "[::ffff:192.0.2.1]:1", "192.0.2.1" },
+    };
+    static const char *const none[] = { "", "unknown", "_hidden", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:_", "192.0.2.1:x", "[192.0.2.1]",
+                                        "[2001:db8::1", "[2001:db8::1]4711", "2001:db8::1]", "\"", "\"192.0.2.1", "[]", "[::1]:1:2" };
+    char              text[INET6_ADDRSTRLEN];
+    struct tb_address a;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (!tb_address_parse_node(tb_str_of(rows[i][0]), &a))
+            fail_msg("%s", rows[i][0]);
+        tb_address_text(&a, text);
+        assert_string_equal(rows[i][1], text);
+    }
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        if (tb_address_parse_node(tb_str_of(none[i]), &a))
+            fail_msg("%s", none[i]);
+}
+
+static void
 the_network_is_all_of_ipv4_and_half_of_ipv6(void **state)
 {
     struct tb_address a = tb_address_network(of("2001:db8::aaaa:1:2:3")), b = tb_address_network(of("2001:db8::bbbb:4:5:6")),
@@ -104,6 +129,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_comes_back_as_it_was_and_ipv4_has_one_form),
         cmocka_unit_test(what_is_no_address_is_refused),
+        cmocka_unit_test(a_node_is_an_address_as_proxies_write_it),
         cmocka_unit_test(the_network_is_all_of_ipv4_and_half_of_ipv6),
         cmocka_unit_test(a_list_has_its_networks_and_nothing_else),
         cmocka_unit_test(a_list_that_makes_no_sense_is_refused_with_the_part_that_makes_none),

@@ -127,7 +127,7 @@ without_anything_the_defaults_hold(void **state)
     struct tb_config c = load(NULL, NULL, 0);
 
     (void)state;
-    assert_string_equal("0.0.0.0", c.server.host);
+    assert_string_equal("::", c.server.host);
     assert_int_equal(5000, c.server.port);
     assert_string_equal("", c.auth.secret);
     assert_false(c.auth.legacy_tokens);

@@ -124,7 +124,7 @@ struct eio_handler {
 struct eio_engine *eio_engine_new(const struct eio_host *host, const struct eio_options *options,
                                   const struct eio_handler *handler, void *ctx);
 
-/* Ends every session with "server shutting down" (WebSocket close code 1001; a waiting poll is told to close) and
+/* Ends every session with "server shutting down" (WebSocket close code 1012; a waiting poll is told to close) and
  * refuses new ones with 503. Call eio_engine_flush once more, then give streams a moment to write. */
 void eio_engine_close(struct eio_engine *);
 
@@ -200,7 +200,7 @@ bool eio_session_ping(struct eio_session *);
 
 enum eio_manner {
     EIO_AFTER_FLUSH,    /* what is queued still goes out, then the goodbye */
-    EIO_AT_ONCE,        /* what is queued is dropped; for clients that do not read */
+    EIO_AT_ONCE,        /* what is queued is dropped, close code 1013: for clients that do not read, and may come back */
 };
 
 /* Ends the session; on_close (EIO_FORCED_CLOSE) comes before this returns. A closed session: nothing happens. */

@@ -398,7 +398,7 @@ end_all(struct eio_engine *en, enum eio_end how)
         all[n++] = eio_session_ref(s);
     assert(n == n_all);
     for (size_t i = 0; i < n; i++) {
-        eio_session_end(all[i], EIO_SHUTTING_DOWN, how, EIO_WS_GOING_AWAY);
+        eio_session_end(all[i], EIO_SHUTTING_DOWN, how, EIO_WS_RESTART);
         eio_session_unref(&all[i]);
     }
     tb_free(all);

@@ -543,8 +543,12 @@ eio_session_finish(struct eio_session *s)
 void
 eio_session_close(struct eio_session *s, enum eio_manner manner)
 {
-    if (!eio_session_is_closing(s))
-        eio_session_end(s, EIO_FORCED_CLOSE, manner == EIO_AT_ONCE ? EIO_END_DROP : EIO_END_FLUSH, EIO_WS_NORMAL);
+    if (eio_session_is_closing(s))
+        return;
+    if (manner == EIO_AT_ONCE)
+        eio_session_end(s, EIO_FORCED_CLOSE, EIO_END_DROP, EIO_WS_TRY_AGAIN);
+    else
+        eio_session_end(s, EIO_FORCED_CLOSE, EIO_END_FLUSH, EIO_WS_NORMAL);
 }
 
 /* ---- small things ---- */

@@ -12,7 +12,7 @@ enum eio_ws_opcode {                    /* section 11.8 */
 enum eio_ws_code {                      /* section 7.4.1 */
     EIO_WS_NORMAL = 1000, EIO_WS_GOING_AWAY = 1001, EIO_WS_PROTOCOL_ERROR = 1002, EIO_WS_NO_CODE = 1005,
     EIO_WS_NOT_UTF8 = 1007, EIO_WS_POLICY = 1008, EIO_WS_TOO_BIG = 1009,
-    EIO_WS_TRY_AGAIN = 1013,
+    EIO_WS_RESTART = 1012, EIO_WS_TRY_AGAIN = 1013,     /* registered later */
 };
 
 enum {

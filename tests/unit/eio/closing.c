@@ -257,7 +257,7 @@ closing_at_once_drops_what_waits(void **state)
     send_text(a->last, "x");
     eio_session_close(a->last, EIO_AT_ONCE);
     fake_turn(&a->fake);
-    assert_string_equal("close:1000", fake_next(&s));
+    assert_string_equal("close:1013", fake_next(&s));
     assert_true(s.is_closed);
     fake_connect(&a->fake, &stuck, "EIO=4&transport=websocket");
     stuck.is_stuck = true;
@@ -389,7 +389,7 @@ shutting_down_tells_everyone(void **state)
     fake_turn(&a->fake);
     assert_heard(a, "closed:server shutting down closed:server shutting down closed:server shutting down ");
     assert_got(&waiting, 200, "1");
-    assert_string_equal("close:1001", fake_next(&s));
+    assert_string_equal("close:1012", fake_next(&s));
     assert_true(s.is_closed);
     fake_stream_fini(&s);
     poller_fini(&p);

@@ -403,7 +403,7 @@ every_end_has_the_references_name(void **state)
     sio_server_close(a->server);
     assert_heard(a, "gone:/:server shutting down:rooms=0 closed:server shutting down ");
     fake_turn(&a->fake);
-    assert_string_equal("close:1001", fake_next(&s));
+    assert_string_equal("close:1012", fake_next(&s));
     fake_stream_fini(&s);
 }
 

@@ -51,7 +51,7 @@ export interface Receipts { items: Receipt[]; partial?: true }
 /** Somebody in a room. status: at this site. lastSeen: null: never. */
 export interface Person { userId: Id; username: string; status: 'online' | 'offline'; lastSeen: Time | null }
 export interface People { items: Person[]; nextCursor: Id | null }
-export interface SyncStatus { state: 'off' | 'up' | 'down' | 'diverged'; lagOps: number; lagSeconds: number; lastSyncedAt: Time | null }
+export interface SyncStatus { state: 'off' | 'up' | 'down' | 'diverged'; lagOps: number; lagSeconds: number; lastSyncedAt: Time | null; refused?: number }
 export interface Health { status: 'ok' }
 export interface Ready { status: 'ready'; sync: 'off' | 'up' | 'down' | 'diverged' }
 /** Every failure, whatever its status. retryAfter: seconds. */

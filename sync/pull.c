@@ -14,6 +14,8 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#define MAX_SEQ ((INT64_C(1) << 53) - 1)
+
 enum {
     ROUND_OPS = 2048,               /* that are read at once, of all sites together */
     ROUND_BYTES = 8 << 20,          /* of their bodies; one op of each site is always read */
@@ -59,6 +61,7 @@ struct sync_pull {
     struct sync_target    *target;
     struct tb_mailbox     *inbox;
     struct sync_facts     *facts;
+    uint32_t own_node;      /* of this link */
     /* the round */
     struct stream      *streams;    /* by node */
     size_t              n_streams, cap_streams;
@@ -128,10 +131,18 @@ note_have(void *ctx, uint32_t node, int64_t seq)
         s->have = seq;
 }
 
+/* A centre can say anything; a place that no site can have come to would be waited for for ever. */
+static bool
+is_of_another_site(const struct sync_pull *p, const struct sync_head *head)
+{
+    return head->node != p->own_node && head->node < STORE_NODES && head->last_seq >= 0 && head->last_seq <= MAX_SEQ;
+}
+
 static void
 note_head(void *ctx, const struct sync_head *head)
 {
-    struct stream *s = take_stream(ctx, head->node);
+    struct sync_pull *p = ctx;
+    struct stream *s = is_of_another_site(p, head) ? take_stream(p, head->node) : NULL;
 
     if (s == NULL)
         return;
@@ -580,6 +591,7 @@ sync_pull_step(struct sync_pull *p, struct store_follower *f, const struct store
     size_t n_behind = 0;
 
     assert(!p->is_adding);
+    p->own_node = me->node;
     if (p->is_new_link && begin_link(p, f, e) != TB_OK)
         return e->code;
     forget_round(p);

@@ -1,6 +1,7 @@
 /* Bodies of password.h. Which of the two a hash is, its prefix says. */
 #include "password.h"
 
+#include "base/hash_cost.h"
 #include "base/scan.h"
 #include "base/unicode.h"
 
@@ -15,8 +16,6 @@ static_assert(CHAT_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash fits exactly");
 enum { SPELLINGS = 3 };         /* of one password: NFC, as it is given, NFD */
 enum { BCRYPT_BYTES = 72 };     /* of a password that bcrypt looks at; crypt(3) refuses much longer ones */
 enum { BCRYPT_TAIL = 53, BCRYPT_MIN_COST = 4 };         /* salt and sum; what crypt(3) takes */
-/* Of hashes that come from elsewhere: each login is to take a second or two at most, and a hasher's memory is counted in it. */
-enum { BCRYPT_MAX_COST = 14, ARGON2_MAX_KIB = 256 << 10, ARGON2_MAX_OPS = 16 };
 enum { SALT_BYTES = crypto_pwhash_argon2id_SALTBYTES, SUM_BYTES = 32 };     /* as libsodium writes them */
 
 static const struct cost {
@@ -113,6 +112,8 @@ chat_password_verify(tb_str password, tb_str hash, struct tb_err *e)
 
     if (hash.n == 0 || hash.n >= sizeof text || memchr(hash.p, '\0', hash.n) != NULL)
         return tb_fail(e, TB_EAUTH, NULL, "a hash of %zu bytes is none of ours", hash.n);
+    if (!tb_hash_is_bearable(hash))     /* it came in before hashes were judged at the door */
+        return tb_fail(e, TB_EAUTH, NULL, "a hash of %zu bytes costs too much", hash.n);
     memcpy(text, hash.p, hash.n);
     struct tb_buf nfc = text_of(password, TB_NFC), nfd = text_of(password, TB_NFD);
     const tb_str  spellings[] = { tb_buf_str(&nfc), password, tb_buf_str(&nfd) };
@@ -120,23 +121,6 @@ chat_password_verify(tb_str password, tb_str hash, struct tb_err *e)
     tb_buf_wipe(&nfc);
     tb_buf_wipe(&nfd);
     return code;
-}
-
-/* "$argon2id$v=19$m=65536,t=2,p=1$<salt>$<sum>", m in KiB. False: it does not begin like that. */
-static bool
-read_argon2_cost(tb_str hash, uint64_t *kib, uint64_t *ops)
-{
-    struct tb_scan s = tb_scan_of(hash);
-
-    if (!tb_str_starts(hash, TB_LIT("$argon2id$v=19$m=")))
-        return false;
-    tb_scan_bytes(&s, TB_LIT("$argon2id$v=19$m=").n);
-    *kib = tb_scan_uint(&s, UINT32_MAX);
-    tb_scan_expect(&s, ',');
-    tb_scan_expect(&s, 't');
-    tb_scan_expect(&s, '=');
-    *ops = tb_scan_uint(&s, UINT32_MAX);
-    return s.failed == NULL;
 }
 
 bool
@@ -154,7 +138,7 @@ chat_password_is_weak(tb_str hash, enum chat_cost cost)
 {
     uint64_t kib, ops;
 
-    return !read_argon2_cost(hash, &kib, &ops) || kib < costs[cost].mem / 1024 || ops < costs[cost].ops;
+    return !tb_hash_argon2_cost(hash, &kib, &ops) || kib < costs[cost].mem / 1024 || ops < costs[cost].ops;
 }
 
 /* "$2b$", two digits, "$", 53 of bcrypt's own base64. */
@@ -174,8 +158,8 @@ check_bcrypt(tb_str hash, struct tb_err *e)
             tb_scan_fail(&s, "another letter");
     if (s.failed != NULL || rest.n != BCRYPT_TAIL || cost < BCRYPT_MIN_COST)
         return tb_fail(e, TB_EINPUT, NULL, "this is no whole bcrypt hash");
-    if (cost > BCRYPT_MAX_COST)
-        return tb_fail(e, TB_EINPUT, NULL, "bcrypt of cost %u takes too long to verify; at most %d", cost, BCRYPT_MAX_COST);
+    if (cost > TB_BCRYPT_MAX_COST)
+        return tb_fail(e, TB_EINPUT, NULL, "bcrypt of cost %u takes too long to verify; at most %d", cost, TB_BCRYPT_MAX_COST);
     return TB_OK;
 }
 
@@ -185,15 +169,15 @@ check_argon2(tb_str hash, struct tb_err *e)
     char     text[CHAT_HASH_SIZE] = { 0 };
     uint64_t kib, ops;
 
-    if (hash.n >= sizeof text || memchr(hash.p, '\0', hash.n) != NULL || !read_argon2_cost(hash, &kib, &ops))
+    if (hash.n >= sizeof text || memchr(hash.p, '\0', hash.n) != NULL || !tb_hash_argon2_cost(hash, &kib, &ops))
         return tb_fail(e, TB_EINPUT, NULL, "this is no bcrypt ($2a$, $2b$) or Argon2id ($argon2id$v=19$) hash of at most %d bytes",
                        CHAT_HASH_SIZE - 1);
     memcpy(text, hash.p, hash.n);
     if (crypto_pwhash_str_needs_rehash(text, crypto_pwhash_argon2id_OPSLIMIT_MIN, crypto_pwhash_argon2id_MEMLIMIT_MIN) < 0)
         return tb_fail(e, TB_EINPUT, NULL, "this is no whole Argon2id hash");
-    if (kib > ARGON2_MAX_KIB || ops > ARGON2_MAX_OPS)
+    if (kib > TB_ARGON2_MAX_KIB || ops > TB_ARGON2_MAX_OPS)
         return tb_fail(e, TB_EINPUT, NULL, "Argon2id with m=%llu,t=%llu costs too much to verify; at most m=%d,t=%d",
-                       (unsigned long long)kib, (unsigned long long)ops, ARGON2_MAX_KIB, ARGON2_MAX_OPS);
+                       (unsigned long long)kib, (unsigned long long)ops, TB_ARGON2_MAX_KIB, TB_ARGON2_MAX_OPS);
     return TB_OK;
 }
 

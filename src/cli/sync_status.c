@@ -203,6 +203,7 @@ write_status_json(const struct status *s, struct tb_buf *out, struct tb_err *e)
     cli_put_int(&j, "lagOps", lag_ops(s));
     cli_put_int_or_null(&j, "lagSeconds", s->server != NULL, server_int(s, "lagSeconds"));
     cli_put_int_or_null(&j, "takenRows", is_taking(s), server_int(s, "takenRows"));
+    cli_put_int_or_null(&j, "refused", s->server != NULL, server_int(s, "refused"));
     cli_put_str_or_null(&j, "lastSyncedAt", server_text(s, "lastSyncedAt"));
     cli_put_str_or_null(&j, "lastErrorAt", server_text(s, "lastErrorAt"));
     cli_put_str_or_null(&j, "lastError", server_text(s, "lastError"));
@@ -224,6 +225,9 @@ write_server_text(const struct status *s, struct tb_buf *out)
     tb_buf_printf(out, "last synced    %s\n", server_text(s, "lastSyncedAt") ? server_text(s, "lastSyncedAt") : "not since start");
     if (is_taking(s))
         tb_buf_printf(out, "taking         the centre's tables: %" PRId64 " rows so far\n", server_int(s, "takenRows"));
+    if (server_int(s, "refused") > 0)
+        tb_buf_printf(out, "refused        %" PRId64 " changes and rows from the centre since the start; the log says which and why\n",
+                      server_int(s, "refused"));
     if (server_text(s, "lastErrorAt") != NULL)
         tb_buf_printf(out, "last error     %s: %s\n", server_text(s, "lastErrorAt"), server_text(s, "lastError"));
 }

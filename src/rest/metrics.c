@@ -105,6 +105,8 @@ write_store(struct tb_buf *out, const struct store *store)
     counter(out, "tombolo_journal_commits_total", s.n_commits, "Commits that they shared.");
     counter(out, "tombolo_emails_parked_total", s.n_emails_parked, "Users here whose e-mail was another's.");
     counter(out, "tombolo_clock_doubts_total", s.n_clock_doubts, "Times that a clock was far from another.");
+    counter(out, "tombolo_sync_refused_total", s.n_refused,
+            "Changes and rows from the centre that were not sound, and have no effect.");
 }
 
 struct queue { const char *name; size_t n, max; };      /* max 0: bounded by what was asked for */

@@ -18,6 +18,7 @@ struct rest_sync {                  /* how the centre is reached; for GET /sync,
     int64_t last_synced_at;         /* ms; 0: never */
     uint64_t failures, pushed, pulled, parked;      /* since start */
     uint64_t refused_streams;
+    uint64_t refused;               /* changes and rows from outside that were not sound, since start */
     uint64_t taken, forgotten; /* rows of the centre's tables; own changes that have left its log */
     int64_t  centre_ahead_ms;       /* of our clock */
     bool     is_paused;             /* the state is REST_SYNC_DOWN then */

@@ -455,6 +455,10 @@ render_sync(struct rest_exchange *x, struct tb_json *j)
         tb_json_time(j, s.last_synced_at);
     else
         tb_json_null(j);
+    if (s.refused > 0) {
+        tb_json_key(j, "refused");
+        tb_json_int(j, (int64_t)s.refused);
+    }
     tb_json_end_object(j);
 }
 

@@ -99,6 +99,7 @@ run_sync_status(void *ctx, tb_str args, struct tb_json *j, struct tb_err *e)
     serve_put_int(j, "lagSeconds", sync.lag_ms / 1000);
     serve_put_int(j, "ownSeq", journal.own_seq);
     serve_put_int(j, "pushedSeq", sync.pushed_seq);
+    serve_put_int(j, "refused", (int64_t)journal.n_refused);
     tb_json_key(j, "takenRows");
     if (sync.is_taking)
         tb_json_int(j, (int64_t)sync.n_taken);

@@ -167,14 +167,16 @@ sync_of(void *ctx, struct rest_sync *out)
 {
     struct server     *s = ctx;
     struct sync_status now;
+    struct store_status journal;
 
     sync_status(s->sync, &now);
+    store_status(s->store, &journal);
     *out = (struct rest_sync){ .state = rest_sync_state(now.state), .lag_ops = now.lag_ops,
                                .lag_ms = now.lag_ms, .last_synced_at = now.last_synced_at,
                                .failures = now.n_failures, .pushed = now.n_pushed, .pulled = now.n_pulled,
                                .parked = now.n_parked, .refused_streams = now.n_refused_streams,
                                .taken = now.n_taken, .forgotten = now.n_forgotten, .centre_ahead_ms = now.centre_ahead_ms,
-                               .is_paused = now.is_paused };
+                               .is_paused = now.is_paused, .refused = journal.n_refused };
     if (s->archive != NULL) {
         out->archive_waiting = archive_waiting(s->archive);
         out->archive_max = s->archive_queue;

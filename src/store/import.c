@@ -2,6 +2,7 @@
  * Rows come with users first, then rooms, members, messages, receipts, so what a row refers to is known when it comes. */
 #include "import_inside.h"
 
+#include "base/hash_cost.h"
 #include "base/owner.h"
 #include "folder.h"
 #include "journal_id.h"
@@ -225,6 +226,19 @@ judge_last_seen(struct store_import *i, const struct import_user *u)
     return u->last_seen < 0 ? 0 : seen_by(i->now_ms, u->last_seen);     /* the latest wins: one ahead would stay for good */
 }
 
+/* What no site would take from another is not imported either. */
+static tb_str
+judge_hash(struct store_import *i, const struct import_user *u)
+{
+    if (!tb_hash_is_bearable(u->hash)) {
+        note(i, IMPORT_USERS, u->id, IMPORT_DEAR_HASH);
+        return TB_LIT("");
+    }
+    if (!is_bcrypt(u->hash))
+        note(i, IMPORT_USERS, u->id, IMPORT_NO_LOGIN);
+    return u->hash;
+}
+
 enum tb_code
 store_import_user(struct store_import *i, const struct import_user *u, struct tb_err *e)
 {
@@ -240,11 +254,10 @@ store_import_user(struct store_import *i, const struct import_user *u, struct tb
         return e->code;
     if (is_parked)
         note(i, IMPORT_USERS, u->id, IMPORT_PARKED);
-    if (!is_bcrypt(u->hash))
-        note(i, IMPORT_USERS, u->id, IMPORT_NO_LOGIN);
+    tb_str hash = judge_hash(i, u);
     int64_t created = judge_time(i, IMPORT_USERS, u->id, u->created_at), seen = judge_last_seen(i, u);
     if (db_run(&i->rows, G_ADD_USER,
-               ARGS(I(u->id), I(created), I(seen), I(is_parked), T(u->email), T(u->username), T(u->hash)), e) != TB_OK)
+               ARGS(I(u->id), I(created), I(seen), I(is_parked), T(u->email), T(u->username), T(hash)), e) != TB_OK)
         return e->code;
     return add_step(i, created, RANK_USER, 0, u->id, 0, 0, e);
 }

@@ -39,6 +39,8 @@ enum import_table {
                                  " its owner has to choose another")                                                    \
     X(IMPORT_NO_LOGIN,    false, "the password is no bcrypt hash: kept, but no login fits it")                          \
     X(IMPORT_NO_TIME,     false, "no time of its own that makes sense: has that of the row before, or of its user and room") \
+    X(IMPORT_DEAR_HASH,   false, "the password's hash is of another kind or costs too much to verify: left out, so nobody"  \
+                                 " can log in until a password is set")                                                  \
     X(IMPORT_AHEAD,       false, "its time lies ahead: kept, but sorted as if it were now")                             \
     X(IMPORT_NO_CREATOR,  false, "a room without members: its creator is a guess")                                      \
     X(IMPORT_BAD_SEEN,    false, "lastSeen or readAt makes no sense: taken as never")                                   \

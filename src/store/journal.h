@@ -33,7 +33,7 @@ struct journal {
     struct store_batch    *batch;       /* what the transaction under way tells the feed; NULL without one */
     size_t                 events_cap;
     struct backup         *backup;      /* the writer's; NULL elsewhere */
-    uint64_t               n_emails_parked, n_clock_doubts;    /* since start */
+    uint64_t               n_emails_parked, n_clock_doubts, n_refused;    /* since start */
     bool                   is_restoring;    /* own ops come back from the centre: nobody else may append meanwhile */
 };
 

@@ -3,11 +3,13 @@
  */
 #include "requests.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "claims.h"
 #include "hlc.h"
 #include "news.h"
 #include "queries.h"
+#include "vet.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -20,6 +22,7 @@ struct origin {                 /* how far one has been applied */
     struct chain chain, start;
     bool         has_moved;
     bool         is_doubted;    /* its clock, in this change */
+    bool         is_told;       /* that an op of it was parked, in this change */
 };
 
 static enum tb_code
@@ -113,19 +116,84 @@ take(struct journal *j, const struct store_entry *entry, struct op *op, bool is_
     return is_silent || !news_is_for_sockets(op) ? TB_OK : news_announce(j, op, e);
 }
 
+/* ---- what is parked ---- */
+
+/* Whoever knows more kinds and versions than this program may be right: their stream waits for a newer program. */
+static bool
+is_known(const struct store_entry *entry, int kind)
+{
+    return kind >= 0 && kind < OP_KIND_COUNT && entry->version >= 1 && entry->version <= OP_VERSION;
+}
+
+static enum tb_code
+read_and_vet(struct journal *j, const struct store_entry *entry, int kind, enum vet_from from, struct tb_arena *mem,
+             struct op *out, struct tb_err *e)
+{
+    if (vet_body(entry, e) != TB_OK || read_op(entry, kind, mem, out, e) != TB_OK)
+        return e->code;
+    return vet_op(j, out, from, e);
+}
+
+static void
+write_reason(int kind, const char *why, struct tb_buf *out)
+{
+    struct tb_json json = tb_json_to(out);
+
+    tb_json_open_object(&json);
+    tb_json_key(&json, "parked");
+    tb_json_str(&json, tb_str_of(op_kind_name((enum op_kind)kind)));
+    tb_json_key(&json, "why");
+    tb_json_str(&json, tb_str_of(why));
+    tb_json_end_object(&json);
+    tb_json_fini(&json);
+}
+
+/* It keeps its place in its origin's order, and its chain, so that what follows it fits; the reason stands where its body was. Its
+ * time may be what was wrong with it. */
+static enum tb_code
+park(struct journal *j, const struct store_entry *entry, int kind, bool *is_told, struct tb_err *e)
+{
+    struct tb_buf reason = TB_BUF_INIT;
+    struct store_entry parked = *entry;
+    struct op op = { .kind = OP_PARKED, .version = OP_VERSION, .node = entry->node, .seq = entry->seq, .at = j->self.hlc };
+
+    write_reason(kind, e->why, &reason);
+    parked.body = tb_buf_str(&reason);
+    j->n_refused++;
+    if (!*is_told)
+        log_warn("sync.op_unsound", "node=%" PRIu32 " seq=%" PRId64 " why=\"%s\"", entry->node, entry->seq, e->why);
+    *is_told = true;
+    *e = (struct tb_err){ 0 };
+    TB_TRY(take(j, &parked, &op, true, e));
+    tb_buf_fini(&reason);
+    return e->code;
+}
+
 /* ---- ops of other sites ---- */
+
+static enum tb_code
+apply_one(struct journal *j, const struct store_entry *entry, struct op *op, struct tb_err *e)
+{
+    bool is_silent;
+
+    if (news_judge_silent(j, op, &is_silent, e) == TB_OK && take(j, entry, op, is_silent, e) == TB_OK)
+        TB_TRY(claims_judge(j, op, e));
+    return e->code;
+}
 
 static enum tb_code
 add_one(struct journal *j, struct origin *o, const struct store_entry *entry, struct tb_err *e)
 {
     struct tb_arena mem = { 0 };
     struct op       op;
-    bool            is_silent;
 
     follow_clock(j, o, entry);
-    if (check_link(entry, o->seq, &o->chain, e) == TB_OK && read_op(entry, entry->kind, &mem, &op, e) == TB_OK &&
-        news_judge_silent(j, &op, &is_silent, e) == TB_OK && take(j, entry, &op, is_silent, e) == TB_OK)
-        TB_TRY(claims_judge(j, &op, e));
+    if (check_link(entry, o->seq, &o->chain, e) == TB_OK) {
+        if (read_and_vet(j, entry, entry->kind, VET_OP, &mem, &op, e) == TB_OK)
+            TB_TRY(apply_one(j, entry, &op, e));
+        else if (e->code == TB_EINPUT && is_known(entry, entry->kind))
+            TB_TRY(park(j, entry, entry->kind, &o->is_told, e));
+    }
     tb_arena_fini(&mem);
     o->seq = entry->seq;
     memcpy(o->chain.bytes, entry->chain, CHAIN_SIZE);
@@ -164,9 +232,20 @@ run_add_remote(struct journal *j, const struct store_settings *limits, struct st
 
 /* ---- our own, back again ---- */
 
+static enum tb_code
+restore_sound(struct journal *j, const struct store_entry *entry, struct op *op, struct tb_err *e)
+{
+    if (take(j, entry, op, false, e) != TB_OK)
+        return e->code;
+    if (j->self.hlc < entry->at)
+        j->self.hlc = entry->at;        /* ours was there already, however far ahead */
+    journal_keep_counters(j, op);
+    return TB_OK;
+}
+
 /* What the centre parked has its effect here, where it was made. */
 static enum tb_code
-restore_one(struct journal *j, const struct store_entry *entry, struct tb_err *e)
+restore_one(struct journal *j, const struct store_entry *entry, bool *is_told, struct tb_err *e)
 {
     struct tb_arena mem = { 0 };
     struct op       op;
@@ -174,13 +253,13 @@ restore_one(struct journal *j, const struct store_entry *entry, struct tb_err *e
 
     if (entry->node != j->self.node)
         return tb_fail(e, TB_EINTERNAL, NULL, "op %" PRId64 " of node %" PRIu32 " is not ours", entry->seq, entry->node);
-    if (check_link(entry, j->self.seq, &j->self.chain, e) == TB_OK && read_op(entry, kind, &mem, &op, e) == TB_OK) {
-        TB_TRY(take(j, entry, &op, false, e));
-        if (j->self.hlc < entry->at)
-            j->self.hlc = entry->at;    /* ours was there already, however far ahead */
+    if (check_link(entry, j->self.seq, &j->self.chain, e) == TB_OK) {
+        if (read_and_vet(j, entry, kind, VET_OWN, &mem, &op, e) == TB_OK)
+            TB_TRY(restore_sound(j, entry, &op, e));
+        else if (e->code == TB_EINPUT && is_known(entry, kind))
+            TB_TRY(park(j, entry, kind, is_told, e));
         j->self.seq = entry->seq;
         memcpy(j->self.chain.bytes, entry->chain, CHAIN_SIZE);
-        journal_keep_counters(j, &op);
     }
     tb_arena_fini(&mem);
     return e->code;
@@ -189,10 +268,12 @@ restore_one(struct journal *j, const struct store_entry *entry, struct tb_err *e
 enum tb_code
 run_restore_own(struct journal *j, const struct store_settings *limits, struct store_restore_own *r)
 {
+    bool is_told = false;
+
     (void)limits;
     j->is_restoring = true;
     for (size_t i = 0; i < r->n && r->op.err.code == TB_OK; i++)
-        TB_TRY(restore_one(j, &r->entries[i], &r->op.err));
+        TB_TRY(restore_one(j, &r->entries[i], &is_told, &r->op.err));
     if (r->is_last || r->op.err.code != TB_OK)
         j->is_restoring = false;
     return r->op.err.code;

@@ -168,6 +168,7 @@ store_status(const struct store *s, struct store_status *out)
         .is_pruning = s->facts.is_pruning,
         .head_pos = s->facts.head_pos, .own_seq = s->facts.own_seq, .pushed_seq = s->facts.pushed_seq,
         .n_emails_parked = s->facts.n_emails_parked, .n_clock_doubts = s->facts.n_clock_doubts,
+        .n_refused = s->facts.n_refused,
         .n_ops = s->facts.n_ops, .n_commits = s->facts.n_commits, .node = (uint32_t)s->facts.node,
     };
     out->reserve_bytes = s->settings.reserve_bytes;

@@ -338,6 +338,7 @@ struct store_status {
     int64_t  pushed_seq;        /* newest own op known to be at the centre */
     uint64_t n_ops, n_commits;  /* since start */
     uint64_t n_emails_parked, n_clock_doubts;       /* likewise; see remote.c and hlc.h */
+    uint64_t n_refused;         /* likewise: ops and rows from outside that were not sound (vet.h) */
     uint32_t node;              /* 0..STORE_NODES - 1 */
     char     journal_uuid[37];
     char     centre_uuid[37];   /* when the store was opened; empty: no centre was known */

@@ -10,6 +10,11 @@
 #include "hlc.h"
 #include "news.h"
 #include "queries.h"
+#include "vet.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
 
 /* ---- a row ---- */
 
@@ -167,6 +172,8 @@ jump(struct journal *j, const struct store_origin_at *to, struct tb_err *e)
     int64_t seq = 0;
     bool found;
 
+    if (!vet_is_origin(j->self.node, to->node, to->seq))
+        return TB_OK;
     memcpy(chain.bytes, to->chain, CHAIN_SIZE);
     if (db_int(&j->db, Q_ORIGIN, ARGS(I(to->node)), &seq, &found, e) != TB_OK || seq >= to->seq)
         return e->code;
@@ -177,17 +184,34 @@ jump(struct journal *j, const struct store_origin_at *to, struct tb_err *e)
                   ARGS(I(to->node), I(to->seq), B(chain.bytes, CHAIN_SIZE), B(start.bytes, CHAIN_SIZE)), e);
 }
 
+/* A row that is refused is left at the centre, and counted; told once a change. */
+static bool
+may_take(struct journal *j, const struct op *row, bool *is_told, struct tb_err *e)
+{
+    if (vet_op(j, row, VET_ROW, e) != TB_EINPUT)
+        return e->code == TB_OK;
+    j->n_refused++;
+    if (!*is_told)
+        log_warn("sync.row_unsound", "node=%" PRIu32 " user=%" PRId64 " room=%" PRId64 " why=\"%s\"", row->node, op_user(row),
+                 op_room(row), e->why);
+    *is_told = true;
+    *e = (struct tb_err){ 0 };
+    return false;
+}
+
 /* E-mails are judged when all rows of a user are here: one that he has lost elsewhere takes nobody's. */
 enum tb_code
 run_take_rows(struct journal *j, const struct store_settings *limits, struct store_take_rows *r)
 {
     struct tb_err *e = &r->op.err;
+    bool is_told = false;
 
     (void)limits;
     if (load_head(j, e) != TB_OK || (r->is_first && mark_beginning(j, e) != TB_OK))
         return e->code;
     for (size_t i = 0; i < r->n && e->code == TB_OK; i++)
-        TB_TRY(take_row(j, &r->rows[i], e));
+        if (may_take(j, &r->rows[i], &is_told, e))
+            TB_TRY(take_row(j, &r->rows[i], e));
     for (size_t i = 0; i < r->n && e->code == TB_OK; i++)
         TB_TRY(claims_judge(j, &r->rows[i], e));
     for (size_t i = 0; i < r->n_origins && e->code == TB_OK; i++)

@@ -328,6 +328,7 @@ publish(struct writer *w, int64_t seq_before)
     w->facts->n_commits++;
     w->facts->n_emails_parked = w->journal.n_emails_parked;
     w->facts->n_clock_doubts = w->journal.n_clock_doubts;
+    w->facts->n_refused = w->journal.n_refused;
     meeting_note(w->facts, w->settings, s, seq_before);
     if (s->seq == seq_before)
         return;

@@ -10,7 +10,7 @@
 struct store_facts {                    /* what store_status tells: written by the writer, read by any thread */
     atomic_bool          is_writable, is_full, is_pruning;
     atomic_int_fast64_t  head_pos, own_seq, pushed_seq;
-    atomic_uint_fast64_t n_ops, n_commits, n_emails_parked, n_clock_doubts;
+    atomic_uint_fast64_t n_ops, n_commits, n_emails_parked, n_clock_doubts, n_refused;
     atomic_uint_fast32_t node;
     atomic_int           awaits;                    /* enum store_awaits, as the journal is; not whether time is up */
     atomic_int_fast64_t  awaits_until_ms[STORE_AWAITS_COUNT];   /* monotonic; also written by store_stop_waiting */

@@ -402,6 +402,12 @@ static const struct { const char *name; struct import_user u; enum import_findin
     USER("no hash", 1, TB_LIT("a@x"), TB_LIT("a"), TB_STR_NULL, IMPORT_NULL),
     USER("long hash", 1, TB_LIT("a@x"), TB_LIT("a"), ((tb_str){ long_text, 256 }), IMPORT_TOO_LONG),
     USER("a hash of another kind", 1, TB_LIT("a@x"), TB_LIT("a"), TB_LIT("plain"), IMPORT_NO_LOGIN),
+    USER("bcrypt too dear", 1, TB_LIT("a@x"), TB_LIT("a"), TB_LIT("$2a$31$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZabcde"),
+         IMPORT_DEAR_HASH),
+    USER("Argon2id that takes for ever", 1, TB_LIT("a@x"), TB_LIT("a"), TB_LIT("$argon2id$v=19$m=8,t=4294967295,p=1$AAAA$AAAA"),
+         IMPORT_DEAR_HASH),
+    USER("Argon2id of 4 GiB", 1, TB_LIT("a@x"), TB_LIT("a"), TB_LIT("$argon2id$v=19$m=4194304,t=1,p=1$AAAA$AAAA"),
+         IMPORT_DEAR_HASH),
     USER("fine", 1, TB_LIT("a@x"), TB_LIT(""), BCRYPT, IMPORT_FINDING_COUNT),
 #undef USER
 };

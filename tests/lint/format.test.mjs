@@ -20,6 +20,9 @@ const bare = (lines) => lines.join('').replace(/\s/g, '');
 
 // Hunks of `diff -U0`: [{ at, ours: [...], theirs: [...] }].
 function hunks(ours, theirs) {
+  if (ours === theirs) {
+    return [];
+  }
   writeFileSync(join(work, 'ours'), ours);
   writeFileSync(join(work, 'theirs'), theirs);
   const found = [];

@@ -159,7 +159,7 @@ set_password(const struct options *o, const struct tb_config *c, json_t **user, 
 {
     char                hash[CHAT_HASH_SIZE];
     struct cli_journal *j = NULL;
-    int64_t             id;
+    int64_t             id = 0;
 
     if (find_user(c->server.data, tb_str_of(o->operands[0]), &id, e) != TB_OK || get_hash(o, c, hash, e) != TB_OK)
         return e->code;
@@ -200,7 +200,7 @@ set_email(const struct options *o, const struct tb_config *c, json_t **user, str
 {
     tb_str              email = tb_str_of(o->operands[1]);
     struct cli_journal *j = NULL;
-    int64_t             id;
+    int64_t             id = 0;
 
     if (!tb_str_is_utf8(email))
         return tb_fail(e, TB_EINPUT, NULL, "the e-mail must be UTF-8");
@@ -240,7 +240,7 @@ static enum tb_code
 set_lock(const struct options *o, const struct tb_config *c, bool is_disabled, json_t **user, struct tb_err *e)
 {
     struct cli_journal *j = NULL;
-    int64_t             id;
+    int64_t             id = 0;
 
     if (find_user(c->server.data, tb_str_of(o->operands[0]), &id, e) != TB_OK)
         return e->code;

@@ -78,7 +78,7 @@ refuse_newer(int version, int last, struct tb_err *e)
 enum tb_code
 store_schema_refuse_others(struct db *d, struct tb_err *e)
 {
-    int version;
+    int version = 0;
 
     return read_version(d, &version, e);
 }

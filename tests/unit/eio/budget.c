@@ -89,7 +89,7 @@ assert_heard(struct world *w, const char *expected)
 /* ---- clients ---- */
 
 static struct eio_session *
-connect(struct world *w, struct fake_stream *s, const char *payer)
+come_in(struct world *w, struct fake_stream *s, const char *payer)
 {
     fake_connect(&w->fake, s, "EIO=4&transport=websocket");
     fake_next(s);
@@ -142,7 +142,7 @@ connect_all(struct world *w, struct fake_stream s[], size_t n, const char *payer
 
     for (size_t i = 0; i < n; i++) {
         snprintf(name, sizeof name, payer, (int)i);
-        connect(w, &s[i], name);
+        come_in(w, &s[i], name);
     }
 }
 
@@ -166,7 +166,7 @@ whoever_holds_too_much_is_closed_and_others_are_not(void **state)
 
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         size_t n_closed = 0;
-        connect(w, &good, "good");
+        come_in(w, &good, "good");
         connect_all(w, bad, MANY, "bad");
         for (size_t i = 0; i < MANY; i++)
             send_part(&bad[i], cases[k].first_byte, 8000, cases[k].first_byte == 0x01 ? 8000 : 7999, 'x');
@@ -210,7 +210,7 @@ little_is_held_for_anybody(void **state)
     connect_all(w, bad, 3, "p%d");
     for (size_t i = 0; i < 3; i++)
         send_part(&bad[i], 0x81, 9000, 8990, 'x');
-    connect(w, &s, "p0");
+    come_in(w, &s, "p0");
     send_part(&s, 0x81, 2000, 1999, 's');
     send_rest(&s, 1, 's');
     fake_turn(&w->fake);
@@ -227,7 +227,7 @@ a_partial_frame_ends_with_its_session(void **state)
     struct fake_stream    s;
 
     for (size_t k = 0; k < sizeof first_bytes / sizeof *first_bytes; k++) {
-        struct eio_session *session = connect(w, &s, "p");
+        struct eio_session *session = come_in(w, &s, "p");
         send_part(&s, first_bytes[k], 9000, first_bytes[k] == 0x01 ? 9000 : 5000, 'x');
         assert_true(held(w) > 5000);
         eio_session_close(session, EIO_AFTER_FLUSH);
@@ -250,7 +250,7 @@ a_longer_message_than_the_session_may_send_closes_it_before_it_comes(void **stat
 {
     struct world      *w = *state;
     struct fake_stream s;
-    struct eio_session *session = connect(w, &s, "p");
+    struct eio_session *session = come_in(w, &s, "p");
 
     eio_session_set_max_message(session, 100);
     send_event(&s, 'a');
@@ -261,7 +261,7 @@ a_longer_message_than_the_session_may_send_closes_it_before_it_comes(void **stat
     assert_heard(w, "a");
     fake_stream_fini(&s);
 
-    session = connect(w, &s, "p");
+    session = come_in(w, &s, "p");
     eio_session_set_max_message(session, 100);
     send_part(&s, 0x01, 60, 60, 'a');
     send_part(&s, 0x80, 41, 0, 'a');
@@ -275,7 +275,7 @@ a_limit_that_is_lifted_holds_from_the_next_message_on(void **state)
 {
     struct world      *w = *state;
     struct fake_stream s;
-    struct eio_session *session = connect(w, &s, "p");
+    struct eio_session *session = come_in(w, &s, "p");
 
     eio_session_set_max_message(session, 10);
     eio_session_set_max_message(session, MAX_PAYLOAD);
@@ -325,8 +325,8 @@ what_the_application_holds_counts(void **state)
     struct world      *w = *state;
     struct fake_stream s, other;
 
-    connect(w, &s, "p");
-    connect(w, &other, "q");
+    come_in(w, &s, "p");
+    come_in(w, &other, "q");
     w->hold = MAX_HELD;
     send_event(&s, 'a');
     assert_true(w->was_held);
@@ -366,7 +366,7 @@ what_waits_for_one_client_alone_is_held_and_what_waits_for_many_once(void **stat
     struct eio_frame   *f = large_frame(5000);
 
     for (int i = 0; i < 3; i++) {
-        to[i] = connect(w, &s[i], "p");
+        to[i] = come_in(w, &s[i], "p");
         s[i].is_stuck = true;
         assert_int_equal(EIO_SENT, eio_session_send(to[i], &f, 1));
     }
@@ -388,7 +388,7 @@ a_client_that_does_not_read_gets_its_share_and_no_more(void **state)
     enum eio_sent      sent[2] = { EIO_SENT, EIO_SENT };
 
     for (int i = 0; i < 2; i++) {
-        to[i] = connect(w, &slow[i], i == 0 ? "p" : "q");
+        to[i] = come_in(w, &slow[i], i == 0 ? "p" : "q");
         slow[i].is_stuck = true;
     }
     for (int k = 0; k < 100; k++) {
@@ -400,7 +400,7 @@ a_client_that_does_not_read_gets_its_share_and_no_more(void **state)
     assert_int_equal(EIO_FULL, sent[1]);
     assert_true(held(w) <= MAX_HELD + 2 * 1100);
     assert_true(eio_session_max_queued(to[0]) <= MAX_HELD / 2);
-    struct eio_session *third = connect(w, &good, "r");
+    struct eio_session *third = come_in(w, &good, "r");
     struct eio_frame   *f = large_frame(3000);
     assert_int_equal(EIO_SENT, eio_session_send(third, &f, 1));
     eio_frame_unref(&f);
@@ -441,13 +441,13 @@ what_one_client_sends_at_once_is_handled_in_order_over_several_turns(void **stat
     struct fake_stream s, other;
     struct tb_buf      all = TB_BUF_INIT;
 
-    connect(w, &s, "p");
-    connect(w, &other, "q");
+    come_in(w, &s, "p");
+    come_in(w, &other, "q");
     fake_turn(&w->fake);
-    for (char c = 'a'; c < 'h'; c++) {
+    for (int c = 'a'; c < 'h'; c++) {
         tb_buf_add(&all, (tb_str){ .p = "\x81\x82\0\0\0\0", .n = 6 });
         tb_buf_add_char(&all, '4');
-        tb_buf_add_char(&all, c);
+        tb_buf_add_char(&all, (char)c);
     }
     fake_bytes(&s, tb_buf_str(&all));
     tb_buf_fini(&all);
@@ -475,7 +475,7 @@ small_things_go_before_large_ones_and_payers_take_turns(void **state)
     struct fake_stream bad[MANY], good;
 
     connect_all(w, bad, MANY, "bad");
-    connect(w, &good, "good");
+    come_in(w, &good, "good");
     for (size_t i = 0; i < MANY; i++)
         send_part(&bad[i], 0x81, 500, 499, 'b');
     fake_turn(&w->fake);
@@ -503,7 +503,7 @@ posts_wait_their_turn_too(void **state)
     fake_send(&w->fake, &open, EIO_GET, "EIO=4&transport=polling", "");
     fake_sid_of(open.body.p, sid);
     snprintf(query, sizeof query, "EIO=4&transport=polling&sid=%s", sid);
-    connect(w, &s, "q");
+    come_in(w, &s, "q");
     fake_turn(&w->fake);
     for (int i = 0; i < 4; i++) {
         fake_request_init(&post[i], EIO_POST, query, i % 2 == 0 ? "4a" : "4b");

@@ -494,6 +494,7 @@ ask_page(struct client *c)
     p->r.max_bytes = feed_room(c);
     p->r.op.reply_to = c->live->settings.mailbox;
     p->r.op.on_done = on_page;
+    p->r.op.is_unwanted = &c->is_unwanted;
     c->is_waiting = true;
     c->live->n_pending++;
     client_set_state(c, CLIENT_PAGING);

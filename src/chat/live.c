@@ -105,6 +105,7 @@ client_set_state(struct client *c, enum client_state to)
     c->live->stats.catching_up += (to != CLIENT_LIVE && to != CLIENT_GONE);
     c->live->stats.catching_up -= (c->state != CLIENT_LIVE && c->state != CLIENT_GONE);
     c->state = to;
+    atomic_store(&c->is_unwanted, to == CLIENT_GONE);
     if (to == CLIENT_GONE && !c->is_waiting)
         tb_free(c);
 }

@@ -38,6 +38,7 @@ struct client {                         /* one socket of one user */
     uint32_t           page_events;     /* of the next page: what fitted last time, and more */
     struct chat_claims claims;          /* of its token */
     bool               is_accepted, is_recovered, is_waiting;   /* is_waiting: an answer of the store is awaited */
+    atomic_bool        is_unwanted;     /* gone: pages that have not been read yet need not be. Any thread */
     bool               is_in_later_rooms;   /* those at the end of a page that was not sent whole: the ring cannot go on there */
     bool               is_touched;      /* got something from the batch under way */
     char               sid[RECOVERY_SID_SIZE];

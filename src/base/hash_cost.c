@@ -3,8 +3,6 @@
 
 #include "scan.h"
 
-#include <string.h>
-
 bool
 tb_hash_argon2_cost(tb_str hash, uint64_t *kib, uint64_t *ops)
 {
@@ -38,8 +36,6 @@ tb_hash_is_bearable(tb_str hash)
 {
     uint64_t kib, ops;
 
-    if (hash.n > TB_HASH_MAX + 1 || (hash.n > 0 && memchr(hash.p, '\0', hash.n) != NULL))
-        return false;
     if (tb_str_starts(hash, TB_LIT("!")))
         hash = (tb_str){ .p = hash.p + 1, .n = hash.n - 1 };
     if (!tb_str_starts(hash, TB_LIT("$")))

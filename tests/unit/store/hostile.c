@@ -229,9 +229,12 @@ what_the_other_site_may_do_is_done_all_the_same(void **state)
              ID(OTHER, 1), room, ann);
     say_text(OP_MESSAGE_SENT, body);
     say_text(OP_USER_REGISTERED, "{\"id\":7,\"email\":\"old@x.test\",\"username\":\"old\",\"hash\":\"x\",\"createdAt\":5}");
+    snprintf(body, sizeof body, "{\"user\":7,\"username\":\"null \\u0000 inside\",\"stamp\":\"%" PRId64 "\"}", now_stamp() + 1);
+    say_text(OP_PROFILE_CHANGED, body);     /* a name that the old backend let through */
     assert_int_equal(0, refused());
     expect("hello\n", "SELECT content FROM message");
     expect("1\n", "SELECT COUNT(*) FROM user WHERE id = 7");
+    expect("1\n", "SELECT COUNT(*) FROM user WHERE hex(username) = hex('null ') || '00' || hex(' inside')");
     expect_whole();
 }
 

@@ -54,7 +54,7 @@ export interface People { items: Person[]; nextCursor: Id | null }
 export interface SyncStatus { state: 'off' | 'up' | 'down' | 'diverged'; lagOps: number; lagSeconds: number; lastSyncedAt: Time | null; refused?: number }
 export interface Health { status: 'ok' }
 export interface Ready { status: 'ready'; sync: 'off' | 'up' | 'down' | 'diverged' }
-/** Every failure, whatever its status. retryAfter: seconds. */
+/** Every failure has this form. retryAfter: seconds. */
 export interface Failure {
   message: string;
   code: 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'email_taken' | 'email_conflict' |
@@ -90,7 +90,7 @@ export interface SendMessage { roomId: IdOrText; content: string; clientId?: str
 export interface Typing { roomId: IdOrText; isTyping?: boolean | 1 | 0 | 'true' | 'false' | null }
 export interface ReadMessage { roomId: IdOrText; messageIds: IdOrText[] }
 
-/** A failed request, whatever its event. retryAfter: seconds. */
+/** The answer to every event that failed. retryAfter: seconds. */
 export interface Refusal {
   ok: false;
   error: string;

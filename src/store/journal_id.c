@@ -104,19 +104,11 @@ find(struct journal_id *found, const char *dir)
 }
 
 enum tb_code
-journal_id_check(const char *dir, struct db *d, struct tb_err *e)
+journal_id_check_tables(const char *dir, struct db *d, struct tb_err *e)
 {
-    struct tb_err     ignored;
     struct journal_id found;
-    struct self       self;
 
-    if (!find(&found, dir))
-        return TB_OK;
-    if (store_schema_is_none(d))
-        return refuse(e, "without a table");
-    if (store_schema_check(d, &ignored) != TB_OK)
-        return TB_OK;
-    return journal_read_self(d, &self, e) == TB_OK ? compare(&found, &self, e) : e->code;
+    return find(&found, dir) && store_schema_is_none(d) ? refuse(e, "without a table") : TB_OK;
 }
 
 static enum tb_code

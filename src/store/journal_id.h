@@ -14,12 +14,11 @@ struct journal_id {
  * empty. Changes nothing. Threads: main. */
 enum tb_code journal_id_check_files(const char *dir, struct tb_err *e) TB_MUST_CHECK;
 
-/* Compares the folder's journal.id with the database d, if that has this program's schema. TB_EIO: they do not fit. Changes
- * nothing. Threads: main. */
-enum tb_code journal_id_check(const char *dir, struct db *d, struct tb_err *e) TB_MUST_CHECK;
+/* Before the first write to it. TB_EIO: the folder had a journal, and the database d has no table. Changes nothing. Threads: main. */
+enum tb_code journal_id_check_tables(const char *dir, struct db *d, struct tb_err *e) TB_MUST_CHECK;
 
-/* Compares as above, whatever schema the journal had, and makes the file where there is none. TB_EIO: they do not fit, or the
- * file cannot be made. Threads: main. */
+/* Compares journal.id with the journal that was loaded, and makes the file where there is none. TB_EIO: another journal's, or the
+ * journal ends before the noted position, or the file cannot be made. Threads: main. */
 enum tb_code journal_id_open(struct journal_id *id, const char *dir, const struct self *self, struct tb_err *e) TB_MUST_CHECK;
 
 /* After a COMMIT. A write that fails is passed over: the file then lags behind. Threads: the writer. */

@@ -69,7 +69,7 @@ look_first(const struct store *s, struct tb_err *e)
         return e->code;
     if (db_open(&d, s->path, NULL, DB_READ_ONLY, store_query_texts, Q_COUNT, e) == TB_OK &&
         store_schema_refuse_others(&d, e) == TB_OK)
-        TB_TRY(journal_id_check(s->dir, &d, e));
+        TB_TRY(journal_id_check_tables(s->dir, &d, e));
     db_close(&d);
     return e->code;
 }

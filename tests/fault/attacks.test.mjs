@@ -15,7 +15,9 @@ import { attack, cutsOf, watchFor } from '../api/lib/siege.mjs';
 import { LONG, start } from '../api/lib/server.mjs';
 
 // Below these nothing is judged: a machine that runs other things has its own delays, and a fresh process next to no memory. What HTTP/2
-// itself lets everybody ask for, a hundred requests on each connection, is more than that.
+// itself lets everybody ask for, a hundred requests on each connection, is more than that. For the same reason the slowest request of a
+// hundred is judged with TB_LONG=1 only, on a machine that does nothing else: here it is the one in the middle, and the watchdog of the
+// loop finds a stall.
 const FLOOR_MS = 100, FLOOR_OTHERS_MB = 12;
 const FLOOR_MB = { 'windows of nothing': 40, 'recoveries that nobody reads': 40 };   // the latter: a journal that has been filled
 const HELD_MB = 16;         // live.held_bytes: what sockets may hold beside that
@@ -48,7 +50,8 @@ for (const [name, { size }] of Object.entries(attacks)) {
     const quiet = await watchFor(server, who, QUIET_MS);
     const { during, result } = await attack(server, who, name, { size: size[LONG ? 1 : 0], ms: LIMIT_MS });
     const told = `before ${JSON.stringify(quiet)}, during ${JSON.stringify(during)}, ${JSON.stringify(result)}`;
-    assert.ok(during.p99 <= 2 * Math.max(quiet.p99, FLOOR_MS), told);
+    const judged = LONG ? 'p99' : 'p50';
+    assert.ok(during[judged] <= 2 * Math.max(quiet[judged], FLOOR_MS), told);
     const held = sockets[name] === undefined ? 0 : HELD_MB;
     assert.ok(during.rss <= 2 * Math.max(quiet.rss, FLOOR_MB[name] ?? FLOOR_OTHERS_MB) + held, told);
     assert.ok(!attacks[name].isCut || result.cuts === result.sent, told);

@@ -207,3 +207,25 @@ test('with many messages the page keeps few on the screen while one is at the en
   assert.deepEqual(more, all.slice(-more.length));
   await visitor.close();
 });
+
+// The browser asks each layer of the page, at each letter that is written, whether the pointer is over it.
+test('a message is no layer of the page, and a screen reader has its sender', async () => {
+  const [mia, ned] = [await person(server, 'mia'), await person(server, 'ned')];
+  const room = await mia.room('layers');
+  await ned.join(room.id);
+  for (const [who, text] of [[mia, 'one'], [mia, 'two'], [ned, 'three'], [ned, 'four']]) {
+    await who.send(room.id, text);
+  }
+  const visitor = await Visitor.to(server, context);
+  await visitor.login('ned');
+  await visitor.openRoom('layers');
+  await visitor.sees('four');
+  const layers = await visitor.page.evaluate(() => [...document.querySelectorAll('li.message, li.message *')].filter((one) => {
+    const { position, opacity, transform, filter, clipPath, overflow } = getComputedStyle(one);
+    return position !== 'static' || opacity !== '1' || overflow !== 'visible' || [transform, filter, clipPath].some((is) => is !== 'none');
+  }).map((one) => one.className));
+  assert.deepEqual(layers, []);
+  const tree = await visitor.page.locator('#messages').ariaSnapshot();
+  assert.deepEqual([...tree.matchAll(/\b(mia|You)\b/g)].map(([name]) => name), ['mia', 'mia', 'You', 'You'], tree);
+  await visitor.close();
+});

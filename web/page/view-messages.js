@@ -268,11 +268,12 @@ export class MessagesView {
 
   list(room) {
     const items = [];
-    let last = null;
+    let last = null, lastDay = null;
     for (const message of room.messages) {
-      const isNewDay = last === null || day(last.createdAt) !== day(message.createdAt);
+      const itsDay = new Date(message.createdAt).toDateString(), isNewDay = itsDay !== lastDay;
+      lastDay = itsDay;
       if (isNewDay) {
-        items.push(this.divider(`d${new Date(message.createdAt).toDateString()}`, day(message.createdAt), 'day'));
+        items.push(this.divider(`d${itsDay}`, day(message.createdAt), 'day'));
       }
       if (message.id === room.newSince) {
         items.push(this.divider('new', 'New', 'new'));

@@ -71,7 +71,8 @@ test('no receipt is lost when more come than may wait', async () => {
 
 test('an offset proves what it says, however much else was written meanwhile', async () => {
   const BEFORE = 21_000, AFTER = 9_000, AT_ONCE = 64;     // more positions than are looked at together
-  const server = await start({ config: { limit: OFF, live: { events_per_second: 0 } } });
+  // However long the writing takes, bob's silent line is not given up.
+  const server = await start({ config: { limit: OFF, live: { events_per_second: 0, ping_timeout_ms: 600_000 } } });
   const wire = await Wire.to(server);
   const [ann, bob] = [await person(server, 'ann'), await person(server, 'bob')];
   const [room, elsewhere] = [await ann.room('theirs'), await ann.room('hers')];

@@ -1,5 +1,6 @@
 /* Bodies of vet.h. Each field is bounded by what it is for; the tables of the centre say how long texts may be. A lead of the clock is
- * allowed up to a day, since a clock may be set by a wrong time zone; our own ops were ours already, however far ahead, and need
+ * allowed up to 1,100 days: sites whose clocks are a year off, either way, must end like all others, and an op that one site parks and another does
+ * not would keep them apart. Our own ops were ours already, however far ahead, and need
  * only leave room for those after them. */
 #include "vet.h"
 
@@ -9,13 +10,13 @@
 
 #include <inttypes.h>
 
+#define MAX_AHEAD_MS (INT64_C(1100) * 24 * 60 * 60 * 1000)
 #define MAX_ID   ((INT64_C(1) << 53) - 1)
 #define MAX_OWN_STAMP (INT64_C(1) << 62)                    /* as many come after it */
 #define MAX_OWN_COUNTER (INT64_C(1) << (ID_COUNTER_BITS - 1))   /* likewise */
 
 enum {
     MAX_NODE = STORE_NODES - 1,
-    MAX_AHEAD_MS = 24 * 60 * 60 * 1000,
     MAX_CONTENT = 1 << 20,          /* as large as limit.content_bytes may be */
     MAX_EMAIL = 320, MAX_NAME = 255, /* characters: columns of the centre; a hash is as long as a name */
     MAX_AT_ONCE = 1 << 16,          /* receipts, or people last seen, in one op */

@@ -1,7 +1,7 @@
 /* Bodies of vet.h. Each field is bounded by what it is for; the tables of the centre say how long texts may be. A lead of the clock is
- * allowed up to 1,100 days: sites whose clocks are a year off, either way, must end like all others, and an op that one site parks and another does
- * not would keep them apart. Our own ops were ours already, however far ahead, and need
- * only leave room for those after them. */
+ * allowed up to 1,100 days: sites whose clocks are a year off, either way, must end like all others, and an op that one site parks and
+ * another does not would keep them apart. Our own ops were ours already, however far ahead, and need only leave room for those after
+ * them. */
 #include "vet.h"
 
 #include "base/hash_cost.h"

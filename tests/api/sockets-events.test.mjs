@@ -55,7 +55,7 @@ test('join_room is refused with the reason', async () => {
     denied(await b.ask('join_room', payload), 'bad_request', 'roomId is required');
   }
   denied(await b.ask('join_room', { roomId: NO_ROOM }), 'not_found', 'Room not found');
-  denied(await b.ask('join_room', { roomId: cabin.id }), 'forbidden');
+  denied(await b.ask('join_room', { roomId: cabin.id }), 'not_found', 'Room not found');
   for (const roomId of ['abc', -1, 1.5, true, {}, [1]]) {
     denied(await b.ask('join_room', { roomId }), 'bad_request', /roomId/);
   }

@@ -307,7 +307,7 @@ receipts_of_what_has_left_come_from_the_centre(void **state)
     assert_true(json_is_string(json_object_get(one, "readAt")) && !is_partial(&r));
     rig_reply_fini(&r);
     r = call(eve, "GET", "/messages/2/receipts", NULL);
-    assert_int_equal(403, r.status);
+    assert_int_equal(404, r.status);
     rig_reply_fini(&r);
     r = call(ann, "GET", "/messages/5000/receipts", NULL);
     assert_int_equal(404, r.status);

@@ -121,7 +121,7 @@ bench_chat_measures_sockets_beside_an_in_memory_server(void **state)
                                          "tombolo: CPU of a message", "tombolo: ack p99", "tombolo: delivery p99",
                                          "ratio: messages, tombolo / node", "ratio: deliveries per CPU second",
                                          "tombolo: memory of a socket", "node: memory of a socket", NULL };
-    static const char *const argv[] = { BENCH_CHAT, "--ms", "200", "--rounds", "1", "--sizes", "3", "--outstanding", "4,16",
+    static const char *const argv[] = { BENCH_CHAT, "--ms", "1000", "--rounds", "1", "--sizes", "3", "--outstanding", "4,16",
                                         "--members", "20", "--rate", "100", "--idle", "100", NULL };
     struct tb_buf            out = TB_BUF_INIT;
     (void)state;
